@@ -1,0 +1,19 @@
+/** One project a level, so that `npm run test:unit` and its siblings run apart and `npm test` runs them together. */
+const level = (name, extra = {}) => ({
+  displayName: name,
+  testEnvironment: 'node',
+  testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2024', parser: { syntax: 'typescript' } }, module: { type: 'es6' }, sourceMaps: 'inline' },
+    ],
+  },
+  ...extra,
+});
+
+export default {
+  maxWorkers: 2,
+  projects: [level('unit'), level('infra'), level('integration'), level('load')],
+};

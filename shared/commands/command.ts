@@ -1,0 +1,75 @@
+import type { DeviceId } from '../devices/device.ts';
+
+/** What can be asked of a device. Each has a schema for its parameters in `types.ts`. */
+export const CommandType = {
+  Inventory: 'inventory',
+  Message: 'message',
+  Lock: 'lock',
+  Restart: 'restart',
+  Locate: 'locate',
+  Wipe: 'wipe',
+  InstallUpdate: 'install-update',
+  ApplyConfig: 'apply-config',
+  RotateCertificate: 'rotate-certificate',
+  CollectLogs: 'collect-logs',
+} as const;
+export type CommandType = (typeof CommandType)[keyof typeof CommandType];
+
+/** The life of a command; different words for different facts (DESIGN principle 5). */
+export const CommandStatus = {
+  /** Stored. */
+  Queued: 'queued',
+  /** The wake-up was handed to the push service, which proves nothing. */
+  Pushed: 'pushed',
+  /** The device fetched it. */
+  Delivered: 'delivered',
+  /** The device says that it carried it out. */
+  Acknowledged: 'acknowledged',
+  /** Seen afterwards in an independent report. Terminal. */
+  Verified: 'verified',
+  /** The device says no, and why. Terminal. */
+  Failed: 'failed',
+  /** Waiting on purpose: carries a reason and when it is looked at again. */
+  Deferred: 'deferred',
+  /** Its time ran out before a result. Terminal. */
+  Expired: 'expired',
+  /** Withdrawn by a person or rule before delivery. Terminal. */
+  Cancelled: 'cancelled',
+} as const;
+export type CommandStatus = (typeof CommandStatus)[keyof typeof CommandStatus];
+
+/** One change in a command's life: what, when, and who says so. */
+export interface CommandChange {
+  readonly status: CommandStatus;
+  /** RFC 3339, our clock. */
+  readonly at: string;
+  /** `user:<sub>`, `device`, `push`, `check-in`, `clock`. */
+  readonly source: string;
+  readonly reason?: string;
+  /** For `deferred`: when it is looked at again (RFC 3339). */
+  readonly until?: string;
+}
+
+/**
+ * `<priority>-<ULID>`, priority one digit, 1 urgent (lock, wipe) and 5 ordinary: the order of ids is the order of
+ * delivery, urgent first, then first in first out. It is the sort key, so that one query returns the queue in order.
+ */
+export type CommandId = string;
+
+/** A command as stored and shown. */
+export interface Command {
+  readonly id: CommandId;
+  readonly deviceId: DeviceId;
+  readonly type: CommandType;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly status: CommandStatus;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  /** Who asked: `user:<sub>`. */
+  readonly requestedBy: string;
+  /** Why, in the words of who asked. */
+  readonly reason?: string;
+  readonly history: readonly CommandChange[];
+  /** What the device said of its result, at most 4 KB. */
+  readonly detail?: unknown;
+}
