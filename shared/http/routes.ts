@@ -1,0 +1,88 @@
+/** HTTP methods that the management API uses. */
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/**
+ * One route of the management API (a REST API whose stage is `v1`). This list is the only place that says which
+ * function serves what: the infrastructure wires it, the handlers route by it, and the OpenAPI document is complete
+ * only if it describes each of its entries.
+ */
+export interface Route {
+  /** Name of the operation, unique, also `operationId` in OpenAPI. */
+  readonly operation: string;
+  readonly method: Method;
+  /** Path below the stage, in the form of API Gateway and OpenAPI: `/sites/{siteId}`. */
+  readonly path: string;
+  /** The folder of `functions/` that serves it. */
+  readonly function: ManagementFunction;
+  /** Without sign-in. Everything else passes the Lambda authorizer. */
+  readonly public?: true;
+}
+
+/** The functions behind the management API. */
+export type ManagementFunction =
+  | 'manage-places'
+  | 'manage-enrollment'
+  | 'manage-devices'
+  | 'manage-commands'
+  | 'describe-api';
+
+/** All routes of the management API. */
+export const routes = [
+  { operation: 'listSites', method: 'GET', path: '/sites', function: 'manage-places' },
+  { operation: 'createSite', method: 'POST', path: '/sites', function: 'manage-places' },
+  { operation: 'getSite', method: 'GET', path: '/sites/{siteId}', function: 'manage-places' },
+  { operation: 'updateSite', method: 'PATCH', path: '/sites/{siteId}', function: 'manage-places' },
+  { operation: 'deleteSite', method: 'DELETE', path: '/sites/{siteId}', function: 'manage-places' },
+  { operation: 'listSiteAudit', method: 'GET', path: '/sites/{siteId}/audit', function: 'manage-places' },
+  { operation: 'listUnits', method: 'GET', path: '/sites/{siteId}/units', function: 'manage-places' },
+  { operation: 'createUnit', method: 'POST', path: '/sites/{siteId}/units', function: 'manage-places' },
+  { operation: 'getUnit', method: 'GET', path: '/sites/{siteId}/units/{unitId}', function: 'manage-places' },
+  { operation: 'updateUnit', method: 'PATCH', path: '/sites/{siteId}/units/{unitId}', function: 'manage-places' },
+  { operation: 'deleteUnit', method: 'DELETE', path: '/sites/{siteId}/units/{unitId}', function: 'manage-places' },
+
+  { operation: 'listEnrollmentTokens', method: 'GET', path: '/enrollment-tokens', function: 'manage-enrollment' },
+  { operation: 'createEnrollmentToken', method: 'POST', path: '/enrollment-tokens', function: 'manage-enrollment' },
+  {
+    operation: 'getEnrollmentToken',
+    method: 'GET',
+    path: '/enrollment-tokens/{tokenId}',
+    function: 'manage-enrollment',
+  },
+  {
+    operation: 'revokeEnrollmentToken',
+    method: 'DELETE',
+    path: '/enrollment-tokens/{tokenId}',
+    function: 'manage-enrollment',
+  },
+
+  { operation: 'listDevices', method: 'GET', path: '/devices', function: 'manage-devices' },
+  { operation: 'createDevice', method: 'POST', path: '/devices', function: 'manage-devices' },
+  { operation: 'importDevices', method: 'POST', path: '/devices/import', function: 'manage-devices' },
+  { operation: 'getDevice', method: 'GET', path: '/devices/{deviceId}', function: 'manage-devices' },
+  { operation: 'updateDevice', method: 'PATCH', path: '/devices/{deviceId}', function: 'manage-devices' },
+  { operation: 'deleteDevice', method: 'DELETE', path: '/devices/{deviceId}', function: 'manage-devices' },
+  { operation: 'revokeDevice', method: 'POST', path: '/devices/{deviceId}/revoke', function: 'manage-devices' },
+  { operation: 'listDeviceAudit', method: 'GET', path: '/devices/{deviceId}/audit', function: 'manage-devices' },
+  { operation: 'getImport', method: 'GET', path: '/imports/{importId}', function: 'manage-devices' },
+  { operation: 'getImportReport', method: 'GET', path: '/imports/{importId}/report', function: 'manage-devices' },
+
+  { operation: 'listCommands', method: 'GET', path: '/devices/{deviceId}/commands', function: 'manage-commands' },
+  { operation: 'createCommand', method: 'POST', path: '/devices/{deviceId}/commands', function: 'manage-commands' },
+  {
+    operation: 'getCommand',
+    method: 'GET',
+    path: '/devices/{deviceId}/commands/{commandId}',
+    function: 'manage-commands',
+  },
+  {
+    operation: 'cancelCommand',
+    method: 'POST',
+    path: '/devices/{deviceId}/commands/{commandId}/cancel',
+    function: 'manage-commands',
+  },
+
+  { operation: 'describeApi', method: 'GET', path: '/openapi.json', function: 'describe-api', public: true },
+] as const satisfies readonly Route[];
+
+/** The name of an operation of the management API. */
+export type Operation = (typeof routes)[number]['operation'];
