@@ -156,6 +156,8 @@ export interface Cloud {
   readonly functions: Functions;
   readonly log: Log;
   readonly authority: LocalAuthority;
+  /** Absolute path of `--data DIR`, where a part may keep files of its own (in a folder of its name); undefined: keep everything in memory. */
+  readonly data: string | undefined;
   /** The ports, by what listens there. */
   readonly ports: Ports;
   /** `arn:aws:<service>:<region>:<account>:<resource>` (no region or account for S3 and IAM). */
@@ -176,6 +178,13 @@ export interface Cloud {
   deliver(targetArn: string, message: Json, options?: DeliverOptions): Promise<void>;
   /** `service` is the third field of the target's ARN. */
   registerTarget(service: string, deliver: (targetArn: string, message: Json, options: DeliverOptions) => Promise<void>): void;
+  /**
+   * Calls an emulated service as AWS itself would from the inside: nothing is authorized, traced or subject to faults.
+   * `signingName` picks the service, e.g. `s3` with `GET /bucket/key`. Throws what the service throws.
+   */
+  request(signingName: string, request: AwsRequest): Promise<AwsResponse>;
+  /** The file or folder of the cloud assembly that CDK would have uploaded to this bucket and key; undefined if there is none. */
+  assetPath(bucket: string, key: string): string | undefined;
 }
 
 export interface DeliverOptions {
