@@ -145,6 +145,8 @@ export interface Functions {
   invoke(functionArn: string, payload: Json): Promise<InvokeResult>;
   /** Asynchronous invocation: queued durably, retried as the function's event-invoke configuration says, then sent to its failure destination or DLQ. Returns when queued. */
   invokeAsync(functionArn: string, payload: Json): void;
+  /** The ARN of a function's execution role, for what Lambda does with it (polling an event source, a failure destination). Takes a name or an ARN. */
+  role(functionArn: string): string;
 }
 
 /** Everything that a part may use of the rest of the local cloud. */
