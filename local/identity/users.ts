@@ -1,0 +1,36 @@
+/** A person of the demo hospital network who can sign in to the local OpenID provider. */
+export interface DemoUser {
+  /** User name, also the `sub` of the tokens. */
+  readonly name: string;
+  readonly displayName: string;
+  readonly roles: readonly string[];
+  /** `*`, or names of sites; tokens carry the ids that these sites have when the token is issued. */
+  readonly sites: '*' | readonly string[];
+  readonly status: 'active' | 'suspended';
+}
+
+/** The hospital of the demo network that the site-limited demo users work at. */
+export const homeSite = 'Linden Park Hospital';
+
+/** One user for each role, a second administrator for what takes two people, and one whose account is suspended. */
+export const demoUsers: readonly DemoUser[] = [
+  { name: 'ada.admin', displayName: 'Ada, administrator', roles: ['administrator'], sites: '*', status: 'active' },
+  { name: 'ben.admin', displayName: 'Ben, administrator', roles: ['administrator'], sites: '*', status: 'active' },
+  { name: 'ida.it', displayName: 'Ida, site IT', roles: ['site-it'], sites: [homeSite], status: 'active' },
+  {
+    name: 'bea.biomed',
+    displayName: 'Bea, biomedical engineer',
+    roles: ['biomed'],
+    sites: [homeSite],
+    status: 'active',
+  },
+  { name: 'hal.helpdesk', displayName: 'Hal, help desk', roles: ['help-desk'], sites: [homeSite], status: 'active' },
+  { name: 'amy.auditor', displayName: 'Amy, auditor', roles: ['auditor'], sites: '*', status: 'active' },
+  { name: 'sid.suspended', displayName: 'Sid, suspended', roles: ['administrator'], sites: '*', status: 'suspended' },
+];
+
+/** The demo user with this name, however it is capitalized. */
+export function findUser(name: string): DemoUser | undefined {
+  const wanted = name.trim().toLowerCase();
+  return demoUsers.find((user) => user.name === wanted);
+}
