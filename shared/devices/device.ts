@@ -62,7 +62,9 @@ export function normalizeSerial(serial: string): string {
  * back after a repair is the same device. 120 bits of SHA-256.
  */
 export function deviceIdOf(serial: string): DeviceId {
-  const digest = createHash('sha256').update(`wardline:serial:${normalizeSerial(serial)}`).digest();
+  const digest = createHash('sha256')
+    .update(`wardline:serial:${normalizeSerial(serial)}`)
+    .digest();
   let bits = 0;
   let value = 0;
   let text = '';
@@ -76,4 +78,82 @@ export function deviceIdOf(serial: string): DeviceId {
     value &= (1 << bits) - 1;
   }
   return `d-${text}`;
+}
+
+/** How a device reached us last. */
+export const Channel = { Mqtt: 'mqtt', Https: 'https' } as const;
+export type Channel = (typeof Channel)[keyof typeof Channel];
+
+/** Clinical use as the device reported it last. */
+export interface ClinicalReport {
+  readonly state: ClinicalState;
+  /** When, on the device's clock, held against ours (`effectiveTime`). RFC 3339. */
+  readonly at: string;
+}
+
+/** Which inventory or posture report is stored beside the head. */
+export interface StoredReport {
+  /** 128 bits of SHA-256 over the report's canonical JSON, base64url: an equal report is not written again. */
+  readonly hash: string;
+  /** When, on the device's clock, held against ours (`effectiveTime`). RFC 3339. */
+  readonly at: string;
+}
+
+/** Connected or not, from IoT lifecycle events, which come twice, late and in any order. */
+export interface Presence {
+  readonly connected: boolean;
+  /** When the broker saw it (RFC 3339). */
+  readonly at: string;
+  /** The broker's session: a `disconnected` of an older session says nothing about the newer one. */
+  readonly sessionId: string;
+  /** The broker's counter of the client's connections; it grows, so it orders the events. */
+  readonly version: number;
+}
+
+/**
+ * The device as the head item holds it: small (at most 1 KB, so that a write costs one unit), read at each check-in.
+ * What is large or rarely read (inventory, posture, history) lies beside it in the same partition.
+ */
+export interface Device {
+  readonly id: DeviceId;
+  readonly serial: string;
+  readonly platform: Platform;
+  readonly class: DeviceClass;
+  readonly ownership: Ownership;
+  readonly siteId?: string;
+  readonly unitId?: string;
+  readonly lifecycle: Lifecycle;
+  readonly model?: string;
+  readonly name?: string;
+  /** Since when the record exists (RFC 3339). */
+  readonly createdAt: string;
+  readonly enrolledAt?: string;
+
+  /** SHA-256 of the DER of the only certificate that may speak for the device, lower-case hex (also its IoT certificate id). */
+  readonly certificate?: string;
+  readonly certificateExpiresAt?: string;
+  /** Since when it is the pinned one (RFC 3339). */
+  readonly certificateSince?: string;
+  /** Issued by renewal; its first use makes it the pinned one. */
+  readonly nextCertificate?: string;
+  readonly nextCertificateExpiresAt?: string;
+
+  /** Time of the last check-in, coarse: written at most once an hour (RFC 3339). */
+  readonly lastSeenAt?: string;
+  readonly channel?: Channel;
+  readonly clinical?: ClinicalReport;
+  readonly presence?: Presence;
+  readonly inventory?: StoredReport;
+  readonly posture?: StoredReport;
+  /** Version of the desired state that the device should have; 0 = none was set. */
+  readonly desiredVersion: number;
+  /** Version of the desired state that the device says it has. */
+  readonly reportedVersion?: number;
+  /** When `reportedVersion` was said (device's clock, held against ours). */
+  readonly reportedAt?: string;
+
+  /** How many commands were ever queued; each queued command takes the next number, which also orders wake-ups. */
+  readonly queueSeq: number;
+  /** Grows with each change by the management API or enrolment, not with check-ins: the ETag. */
+  readonly version: number;
 }
