@@ -359,13 +359,24 @@ export interface IssuedCertificate {
   /** SHA-256 of its DER, lower-case hex. */
   readonly fingerprint: string;
   readonly expiresAt: Date;
+  /** What else is kept of it on its item: the PEM, the hash of its key, the token that it was issued for. */
+  readonly record?: Item;
 }
 
 /**
  * The writes that enrol an expected device: pins the certificate, and takes the certificate for this device for ever.
  * Condition: still the version that was read, still expected.
+ *
+ * @param placement where the device belongs from now on (its own place, or what the token adds to it)
  */
-export function enrolExpected(table: Table, device: Device, certificate: IssuedCertificate, now: Date): WritePart[] {
+export function enrolExpected(
+  table: Table,
+  device: Device,
+  certificate: IssuedCertificate,
+  now: Date,
+  placement: Pick<Device, 'siteId' | 'unitId'> = device,
+): WritePart[] {
+  const { siteId, unitId } = placement;
   return [
     {
       Update: {
@@ -373,7 +384,9 @@ export function enrolExpected(table: Table, device: Device, certificate: IssuedC
         Key: { pk: devicePartition(device.id), sk: sortKeys.head },
         UpdateExpression:
           'SET lifecycle = :enrolled, enrolledAt = :now, certificate = :certificate, certificateSince = :now, ' +
-          'certificateExpiresAt = :expires, version = version + :one ' +
+          'certificateExpiresAt = :expires, version = version + :one, gsi1pk = :site, gsi1sk = :unit' +
+          (siteId === undefined ? '' : ', siteId = :siteId') +
+          (unitId === undefined ? ' ' : ', unitId = :unitId ') +
           'REMOVE nextCertificate, nextCertificateExpiresAt, clinical, presence, inventory, posture, lastSeenAt, reportedVersion, reportedAt',
         ConditionExpression: 'lifecycle = :expected AND version = :seen',
         ExpressionAttributeValues: {
@@ -381,6 +394,10 @@ export function enrolExpected(table: Table, device: Device, certificate: IssuedC
           ':expected': Lifecycle.Expected,
           ':seen': device.version,
           ':one': 1,
+          ':site': sitePartition(siteId),
+          ':unit': unitSortKey(unitId, device.id),
+          ...(siteId === undefined ? {} : { ':siteId': siteId }),
+          ...(unitId === undefined ? {} : { ':unitId': unitId }),
           ...certificateValues(certificate, now),
         },
       },
@@ -457,6 +474,7 @@ function certificatePart(table: Table, id: DeviceId, certificate: IssuedCertific
         deviceId: id,
         issuedAt: now.toISOString(),
         expiresAt: certificate.expiresAt.toISOString(),
+        ...certificate.record,
       },
       ConditionExpression: 'attribute_not_exists(pk) OR deviceId = :device',
       ExpressionAttributeValues: { ':device': id },
