@@ -55,7 +55,12 @@ export const problems = {
   tooLarge: (detail: string, limitBytes: number) =>
     new ProblemError({ type: '/problems/too-large', title: 'Too large', status: 413, detail, limitBytes }),
   unsupportedMediaType: (detail: string) =>
-    new ProblemError({ type: '/problems/unsupported-media-type', title: 'Unsupported media type', status: 415, detail }),
+    new ProblemError({
+      type: '/problems/unsupported-media-type',
+      title: 'Unsupported media type',
+      status: 415,
+      detail,
+    }),
   tooManyRequests: (detail: string, retryAfterSeconds: number) =>
     new ProblemError(
       { type: '/problems/too-many-requests', title: 'Too many requests', status: 429, detail },

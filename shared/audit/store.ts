@@ -1,0 +1,62 @@
+import { PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import * as v from 'valibot';
+import type { Table } from '../aws/dynamodb.ts';
+import { type AuditItem, AuditOutcome, type AuditRecord, auditPrefix } from './record.ts';
+
+/** An audit record as tables hold it and the API shows it. */
+export const AuditRecordSchema = v.object({
+  id: v.string(),
+  at: v.pipe(v.string(), v.isoTimestamp()),
+  actor: v.pipe(v.string(), v.description('Who: `user:<sub>`, `device:<id>` or `system:<function>`')),
+  action: v.string(),
+  resource: v.string(),
+  outcome: v.picklist(Object.values(AuditOutcome)),
+  siteId: v.optional(v.string()),
+  reason: v.optional(v.string()),
+  policyIds: v.optional(v.array(v.string())),
+  before: v.optional(v.record(v.string(), v.unknown())),
+  after: v.optional(v.record(v.string(), v.unknown())),
+});
+
+/** Stores a record by itself: for attempts that were denied or refused, which change nothing else. */
+export async function keepRecord(table: Table, item: AuditItem): Promise<void> {
+  await table.client.send(
+    new PutCommand({ TableName: table.name, Item: item, ConditionExpression: 'attribute_not_exists(pk)' }),
+  );
+}
+
+/** A page of an audit trail, newest first. */
+export interface AuditPage {
+  readonly items: readonly AuditRecord[];
+  /** Sort key to go on after; absent on the last page. */
+  readonly after?: string;
+}
+
+/** Reads the audit trail of one partition, newest first: one request. */
+export async function readTrail(table: Table, partition: string, limit: number, after?: string): Promise<AuditPage> {
+  const answer = await table.client.send(
+    new QueryCommand({
+      TableName: table.name,
+      KeyConditionExpression: 'pk = :partition AND begins_with(sk, :prefix)',
+      ExpressionAttributeValues: { ':partition': partition, ':prefix': auditPrefix },
+      ScanIndexForward: false,
+      Limit: limit,
+      ...(after === undefined ? {} : { ExclusiveStartKey: { pk: partition, sk: after } }),
+    }),
+  );
+  const items = (answer.Items ?? []).map((item) => toRecord(item));
+  const last = answer.LastEvaluatedKey?.['sk'];
+  return typeof last === 'string' ? { items, after: last } : { items };
+}
+
+function toRecord(item: Readonly<Record<string, unknown>>): AuditRecord {
+  const { siteId, reason, policyIds, before, after, ...required } = v.parse(AuditRecordSchema, item);
+  return {
+    ...required,
+    ...(siteId === undefined ? {} : { siteId }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(policyIds === undefined ? {} : { policyIds }),
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+  };
+}
