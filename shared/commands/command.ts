@@ -43,7 +43,7 @@ export interface CommandChange {
   readonly status: CommandStatus;
   /** RFC 3339, our clock. */
   readonly at: string;
-  /** `user:<sub>`, `device`, `push`, `check-in`, `clock`. */
+  /** `user:<sub>`, `device` (it said so), `push`, `check-in` (it fetched it), `report` (evidence), `enrolment`, `clock`. */
   readonly source: string;
   readonly reason?: string;
   /** For `deferred`: when it is looked at again (RFC 3339). */
@@ -72,4 +72,25 @@ export interface Command {
   readonly history: readonly CommandChange[];
   /** What the device said of its result, at most 4 KB. */
   readonly detail?: unknown;
+  /** For `deferred`: not handed out again before this time (RFC 3339, our clock). */
+  readonly deferredUntil?: string;
+  /** For `acknowledged`: until when evidence is awaited that makes it `verified` (RFC 3339). */
+  readonly verifyUntil?: string;
+  /** When it came to its end (RFC 3339). From then on it never changes. */
+  readonly closedAt?: string;
+  /** A result that came after the end: kept because it may tell what really happened, without changing the end. */
+  readonly lateResult?: {
+    readonly status: string;
+    readonly at: string;
+    readonly reason?: string;
+    readonly detail?: unknown;
+  };
+}
+
+/** A command with what only the store and the rules need. */
+export interface StoredCommand extends Command {
+  /** Grows with each change; a write names the revision that it was decided on. */
+  readonly revision: number;
+  /** The device's `queueSeq` when it was queued: the number in the wake-up. */
+  readonly seq: number;
 }

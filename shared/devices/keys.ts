@@ -19,7 +19,8 @@ export const sortKeys = {
   inventory: 'REPORT#inventory',
   posture: 'REPORT#posture',
   open: (commandId: string) => `OPEN#${commandId}`,
-  closed: (commandId: string) => `CLOSED#${commandId}`,
+  /** Without the priority: closed commands lie in order of time. */
+  closed: (commandId: string) => `CLOSED#${commandId.slice(2)}`,
   idempotency: (hash: string) => `REQUEST#${hash}`,
 } as const;
 

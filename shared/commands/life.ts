@@ -1,0 +1,88 @@
+import { type CommandChange, CommandStatus, type StoredCommand } from './command.ts';
+import { isVerifiable, verificationHours } from './verification.ts';
+
+const { Queued, Pushed, Delivered, Acknowledged, Verified, Failed, Deferred, Expired, Cancelled } = CommandStatus;
+
+/**
+ * Which change may follow which status. A result may come from `queued` or `pushed`: the device can be faster than
+ * our note that it fetched the command. A `deferred` command may be cancelled, because the device has given it back:
+ * it must not carry it out before it is handed out again.
+ */
+const next: Readonly<Record<CommandStatus, readonly CommandStatus[]>> = {
+  [Queued]: [Pushed, Delivered, Acknowledged, Failed, Deferred, Expired, Cancelled],
+  [Pushed]: [Delivered, Acknowledged, Failed, Deferred, Expired, Cancelled],
+  [Delivered]: [Acknowledged, Failed, Deferred, Expired],
+  [Deferred]: [Delivered, Acknowledged, Failed, Deferred, Expired, Cancelled],
+  [Acknowledged]: [Verified],
+  [Verified]: [],
+  [Failed]: [],
+  [Expired]: [],
+  [Cancelled]: [],
+};
+
+/** Statuses that end a command whatever its type. */
+const ends: ReadonlySet<CommandStatus> = new Set([Verified, Failed, Expired, Cancelled]);
+
+/** Statuses of a command without a result: only these expire and collapse. */
+const unanswered: ReadonlySet<CommandStatus> = new Set([Queued, Pushed, Delivered, Deferred]);
+
+/** Whether the command came to its end. What is final never changes again. */
+export const isFinal = (command: StoredCommand): boolean => command.closedAt !== undefined;
+
+/** Whether the device still owes a result. */
+export const isUnanswered = (command: Pick<StoredCommand, 'status'>): boolean => unanswered.has(command.status);
+
+/** How many changes a command remembers: the first two and the latest. A device may defer for weeks. */
+export const historyLength = 40;
+
+/** A change as it is asked for; `detail` is the device's. */
+export interface WantedChange extends CommandChange {
+  readonly detail?: unknown;
+}
+
+/**
+ * The command after `change`, or undefined when its life does not allow that: it is final, or the change is one that
+ * already happened. The same change twice is therefore harmless.
+ *
+ * An acknowledged command whose type can be verified stays open until evidence comes or its window is over; all other
+ * ends close it.
+ */
+export function changed(command: StoredCommand, change: WantedChange): StoredCommand | undefined {
+  if (isFinal(command) || !next[command.status].includes(change.status)) return undefined;
+  if (isSameDeferral(command, change)) return undefined;
+  const { detail, ...entry } = change;
+  const { deferredUntil: _before, ...rest } = command;
+  const waits = change.status === Acknowledged && isVerifiable(command.type);
+  const closes = ends.has(change.status) || (change.status === Acknowledged && !waits);
+  return {
+    ...rest,
+    status: change.status,
+    history: remember(command.history, entry),
+    revision: command.revision + 1,
+    ...(detail === undefined ? {} : { detail }),
+    ...(change.status === Deferred && change.until !== undefined ? { deferredUntil: change.until } : {}),
+    ...(waits ? { verifyUntil: hoursAfter(change.at, verificationHours) } : {}),
+    ...(closes ? { closedAt: change.at } : {}),
+  };
+}
+
+/** The acknowledged command at the end of its verification window: it stays what the device said, and ends. */
+export function closedUnverified(command: StoredCommand, now: string): StoredCommand | undefined {
+  if (isFinal(command) || command.status !== Acknowledged) return undefined;
+  if (command.verifyUntil === undefined || command.verifyUntil > now) return undefined;
+  return { ...command, closedAt: now, revision: command.revision + 1 };
+}
+
+/** A repeated "not now" that moves nothing. */
+function isSameDeferral(command: StoredCommand, change: WantedChange): boolean {
+  if (command.status !== Deferred || change.status !== Deferred) return false;
+  const reason = command.history.at(-1)?.reason;
+  return reason === change.reason && (change.until ?? '') <= (command.deferredUntil ?? '');
+}
+
+function remember(history: readonly CommandChange[], change: CommandChange): readonly CommandChange[] {
+  const all = [...history, change];
+  return all.length <= historyLength ? all : [...all.slice(0, 2), ...all.slice(all.length - historyLength + 2)];
+}
+
+const hoursAfter = (time: string, hours: number) => new Date(Date.parse(time) + hours * 3_600_000).toISOString();

@@ -1,0 +1,114 @@
+import * as v from 'valibot';
+import { CommandType } from './command.ts';
+
+const text = (longest: number) => v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(longest));
+
+/** A PIN is typed on a lock screen: digits only. Six is what the strictest platform asks for. */
+const Pin = v.pipe(v.string(), v.regex(/^\d{6}$/, 'must be six digits'));
+
+/**
+ * The parameters of each command type. The schemas are strict: a parameter that the type does not have is a mistake
+ * that the person who asks must see, not something that the device ignores. No parameter may carry patient data.
+ */
+export const parameterSchemas = {
+  /** Report the inventory anew. */
+  [CommandType.Inventory]: v.strictObject({}),
+  /** Show a text to whoever holds the device. */
+  [CommandType.Message]: v.strictObject({ title: v.optional(text(80)), text: text(500) }),
+  /** Lock the screen; the text and phone number are shown to whoever finds the device. */
+  [CommandType.Lock]: v.strictObject({
+    message: v.optional(text(200)),
+    phoneNumber: v.optional(v.pipe(v.string(), v.regex(/^\+?[\d ()./-]{3,30}$/, 'must be a phone number'))),
+    pin: v.optional(Pin),
+  }),
+  /** Restart. With `notBefore` the device waits for that time. */
+  [CommandType.Restart]: v.strictObject({ notBefore: v.optional(v.pipe(v.string(), v.isoTimestamp())) }),
+  /** Report where the device is, in the result's `detail`. */
+  [CommandType.Locate]: v.strictObject({}),
+  /** Erase the device. */
+  [CommandType.Wipe]: v.strictObject({
+    /** Keep the mobile data plan. */
+    preserveDataPlan: v.optional(v.boolean()),
+    pin: v.optional(Pin),
+  }),
+  /** Install an operating system or firmware update: exactly this version. */
+  [CommandType.InstallUpdate]: v.strictObject({
+    version: text(64),
+    /** When the device activates what it has downloaded; `idle` waits until it is not in clinical use. */
+    activate: v.optional(v.picklist(['now', 'idle']), 'idle'),
+  }),
+  /** Fetch and apply the desired state now; `version` = at least this one, the newest when left out. */
+  [CommandType.ApplyConfig]: v.strictObject({ version: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))) }),
+  /** Make a new key and renew the identity certificate. */
+  [CommandType.RotateCertificate]: v.strictObject({}),
+  /** Collect logs; the device says in the result's `detail` where they are. */
+  [CommandType.CollectLogs]: v.strictObject({
+    since: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+    maxBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1_024), v.maxValue(10_485_760))),
+  }),
+} as const satisfies Record<CommandType, v.GenericSchema>;
+
+/** What the writer must know of a type besides its parameters. */
+export interface CommandTraits {
+  /** 1 urgent, 5 ordinary: the first character of the id. */
+  readonly priority: 1 | 5;
+  /** How long it waits for a result when whoever asks does not say. */
+  readonly expiresAfterHours: number;
+  /**
+   * Whether a second one with equal parameters adds nothing while the first is open, so that the first is returned.
+   * A message is shown twice when it is sent twice.
+   */
+  readonly collapses: boolean;
+}
+
+const ordinary = { priority: 5, expiresAfterHours: 7 * 24, collapses: true } as const;
+/** Not given up early: the device may be in a thief's drawer. */
+const urgent = { priority: 1, expiresAfterHours: 30 * 24, collapses: true } as const;
+
+/** The traits of each type. */
+export const commandTraits: Readonly<Record<CommandType, CommandTraits>> = {
+  [CommandType.Inventory]: ordinary,
+  // A text from last week confuses who reads it.
+  [CommandType.Message]: { priority: 5, expiresAfterHours: 24, collapses: false },
+  [CommandType.Lock]: urgent,
+  // A restart that waits for a week surprises the ward.
+  [CommandType.Restart]: { ...ordinary, expiresAfterHours: 24 },
+  [CommandType.Locate]: { ...ordinary, expiresAfterHours: 24 },
+  [CommandType.Wipe]: urgent,
+  [CommandType.InstallUpdate]: { ...ordinary, expiresAfterHours: 14 * 24 },
+  [CommandType.ApplyConfig]: ordinary,
+  [CommandType.RotateCertificate]: ordinary,
+  [CommandType.CollectLogs]: ordinary,
+};
+
+/** Longest time that a command may wait for a result. */
+export const longestExpiryDays = 90;
+
+/** What every request has besides its type and parameters. */
+const common = {
+  /** Default: the type's. At most `longestExpiryDays` ahead; the writer checks that, since it needs the time. */
+  expiresAt: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  reason: v.optional(text(500)),
+};
+
+/**
+ * The body of `POST /v1/devices/{id}/commands`: a type, its parameters, when it expires, why it is asked for. One
+ * variant for each type, so that OpenAPI documents the parameters of each.
+ */
+export const CommandRequest = v.variant('type', [
+  requestOf(CommandType.Inventory),
+  requestOf(CommandType.Message),
+  requestOf(CommandType.Lock),
+  requestOf(CommandType.Restart),
+  requestOf(CommandType.Locate),
+  requestOf(CommandType.Wipe),
+  requestOf(CommandType.InstallUpdate),
+  requestOf(CommandType.ApplyConfig),
+  requestOf(CommandType.RotateCertificate),
+  requestOf(CommandType.CollectLogs),
+]);
+export type CommandRequest = v.InferOutput<typeof CommandRequest>;
+
+function requestOf<Type extends CommandType>(type: Type) {
+  return v.strictObject({ type: v.literal(type), parameters: v.optional(parameterSchemas[type], {}), ...common });
+}

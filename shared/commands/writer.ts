@@ -1,0 +1,261 @@
+import { ulid } from 'ulid';
+import type { AuditItem } from '../audit/record.ts';
+import type { Table } from '../aws/dynamodb.ts';
+import { retryContention } from '../aws/retry.ts';
+import { canonicalJson, contentHash } from '../canonical-json.ts';
+import { type Device, type DeviceId, Lifecycle } from '../devices/device.ts';
+import { problems } from '../http/problem.ts';
+import { validate } from '../http/validate.ts';
+import { type Command, type CommandId, CommandStatus, type StoredCommand } from './command.ts';
+import { isOverdue, shown } from './expiry.ts';
+import { changed, isFinal, isUnanswered } from './life.ts';
+import {
+  type CommandPosition,
+  changeCommand,
+  getRememberedRequest,
+  getStoredCommand,
+  insertCommand,
+  listStoredCommands,
+  readQueue,
+  rememberRequest,
+} from './store.ts';
+import { CommandRequest, commandTraits, longestExpiryDays } from './types.ts';
+
+/** Most open commands of one device. More is a mistake of whoever asks, and would not reach the device in one reply. */
+export const openLimit = 100;
+
+/** Who asks for a command, and how it is recorded. */
+export interface QueueRequest {
+  readonly deviceId: DeviceId;
+  /** The body of the request; checked here against `CommandRequest`, whoever calls. */
+  readonly request: unknown;
+  /** `user:<sub>` */
+  readonly requestedBy: string;
+  /** `Idempotency-Key`: the same key and request by the same person within 24 h gives the same command. */
+  readonly idempotencyKey?: string | undefined;
+  /** Makes the audit record that goes into the same transaction. */
+  readonly audit: (command: Command, device: Device) => AuditItem;
+  readonly now: Date;
+}
+
+/** `created` is false when an equal command was open already, or the idempotency key was seen before. */
+export interface QueuedCommand {
+  readonly command: Command;
+  readonly created: boolean;
+}
+
+/**
+ * The one writer of commands: whoever asks for something to be done by a device (person, rollout, event) goes through
+ * here. Two or three requests: head and queue with the idempotency key, then one transaction.
+ *
+ * @throws ProblemError 400 for a request that is not valid, 404 for an unknown device, 409 for a device that is not
+ *   enrolled, a full queue, or an idempotency key that was used for another request
+ */
+export async function queueCommand(table: Table, asked: QueueRequest): Promise<QueuedCommand> {
+  const request = validate(CommandRequest, asked.request);
+  const expiresAt = expiryOf(request, asked.now);
+  const remembered =
+    asked.idempotencyKey === undefined
+      ? undefined
+      : { keyHash: contentHash([asked.requestedBy, asked.idempotencyKey]), request: contentHash(asked.request) };
+  for (let tries = 0; tries < 10; tries += 1) {
+    const answer = await retryContention(() => tryToQueue(table, asked, request, expiresAt, remembered));
+    if (answer !== undefined) return answer;
+  }
+  throw problems.unavailable('Too many commands are being queued for this device at the same moment.');
+}
+
+async function tryToQueue(
+  table: Table,
+  asked: QueueRequest,
+  request: CommandRequest,
+  expiresAt: string,
+  remembered: { readonly keyHash: string; readonly request: string } | undefined,
+): Promise<QueuedCommand | undefined> {
+  const { deviceId, now } = asked;
+  const [queue, earlier] = await Promise.all([
+    readQueue(table, deviceId, { consistent: true }),
+    remembered === undefined ? undefined : getRememberedRequest(table, deviceId, remembered.keyHash),
+  ]);
+  const { device } = queue;
+  if (device === undefined) throw problems.notFound('There is no device with this id.');
+  if (earlier !== undefined) {
+    if (earlier.request !== remembered?.request) {
+      throw problems.conflict('This Idempotency-Key was used for another request. Use a new key for a new request.');
+    }
+    return { command: await getCommand(table, deviceId, earlier.commandId, now), created: false };
+  }
+  if (device.lifecycle !== Lifecycle.Enrolled) {
+    throw problems.conflict(`The device is ${device.lifecycle}; only an enrolled device takes commands.`);
+  }
+  const open = await closeOverdue(table, queue.open, now);
+  const same = open.find((command) => isSame(command, request));
+  if (same !== undefined) {
+    if (remembered !== undefined) {
+      const kept = { commandId: same.id, request: remembered.request };
+      await rememberRequest(table, deviceId, remembered.keyHash, kept, now);
+    }
+    return { command: shown(same, now.getTime()), created: false };
+  }
+  if (open.length >= openLimit) {
+    throw problems.conflict(`The device has ${open.length} open commands already; cancel some or wait for it.`);
+  }
+  const command = newCommand(asked, request, expiresAt, device, queue.open);
+  const visible = shown(command, now.getTime());
+  const stored = await insertCommand(table, device, command, asked.audit(visible, device), remembered, now);
+  return stored ? { command: visible, created: true } : undefined;
+}
+
+/** Whether asking for `request` would add nothing to the open `command`. */
+function isSame(command: StoredCommand, request: CommandRequest): boolean {
+  return (
+    commandTraits[request.type].collapses &&
+    command.type === request.type &&
+    isUnanswered(command) &&
+    canonicalJson(command.parameters) === canonicalJson(request.parameters)
+  );
+}
+
+/** Persists what the clock has ended, so that the queue of a device that never comes back stays short. */
+async function closeOverdue(table: Table, open: readonly StoredCommand[], now: Date): Promise<StoredCommand[]> {
+  const overdue = open.filter((command) => isOverdue(command, now.getTime()));
+  await Promise.all(
+    overdue.map((command) =>
+      changeCommand(table, command, (current) =>
+        changed(current, { status: CommandStatus.Expired, at: current.expiresAt, source: 'clock' }),
+      ),
+    ),
+  );
+  return open.filter((command) => !overdue.includes(command));
+}
+
+function newCommand(
+  asked: QueueRequest,
+  request: CommandRequest,
+  expiresAt: string,
+  device: Device,
+  open: readonly StoredCommand[],
+): StoredCommand {
+  const at = asked.now.toISOString();
+  return {
+    id: nextId(commandTraits[request.type].priority, asked.now.getTime(), open),
+    deviceId: device.id,
+    type: request.type,
+    parameters: request.parameters,
+    status: CommandStatus.Queued,
+    createdAt: at,
+    expiresAt,
+    requestedBy: asked.requestedBy,
+    ...(request.reason === undefined ? {} : { reason: request.reason }),
+    history: [{ status: CommandStatus.Queued, at, source: asked.requestedBy }],
+    revision: 1,
+    seq: device.queueSeq + 1,
+  };
+}
+
+/**
+ * An id that sorts after all open ones of its priority, even when two are queued in the same millisecond or by
+ * functions whose clocks differ: first in, first out.
+ */
+function nextId(priority: number, now: number, open: readonly StoredCommand[]): CommandId {
+  const last = open.filter((command) => command.id.startsWith(`${priority}-`)).at(-1);
+  const time = last === undefined ? now : Math.max(now, timeOfUlid(last.id.slice(2)) + 1);
+  return `${priority}-${ulid(time)}`;
+}
+
+/** The time in a ULID's first ten characters, milliseconds since the epoch. */
+function timeOfUlid(id: string): number {
+  const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+  return [...id.slice(0, 10)].reduce((time, letter) => time * 32 + alphabet.indexOf(letter), 0);
+}
+
+function expiryOf(request: CommandRequest, now: Date): string {
+  const hours = commandTraits[request.type].expiresAfterHours;
+  if (request.expiresAt === undefined) return new Date(now.getTime() + hours * 3_600_000).toISOString();
+  const wanted = Date.parse(request.expiresAt);
+  const latest = now.getTime() + longestExpiryDays * 86_400_000;
+  if (!(wanted > now.getTime() && wanted <= latest)) {
+    throw problems.invalid(`expiresAt must lie in the future, at most ${longestExpiryDays} days ahead.`, [
+      { pointer: '/expiresAt', detail: `must lie in the future, at most ${longestExpiryDays} days ahead` },
+    ]);
+  }
+  return new Date(wanted).toISOString();
+}
+
+/** Who withdraws a command, and how it is recorded. */
+export interface CancelRequest {
+  readonly deviceId: DeviceId;
+  readonly commandId: CommandId;
+  /** `user:<sub>` */
+  readonly requestedBy: string;
+  readonly reason?: string | undefined;
+  readonly audit: (command: Command) => AuditItem;
+  readonly now: Date;
+}
+
+/**
+ * Withdraws a command that the device does not hold: one that was not delivered, or that the device gave back
+ * (deferred). Delivery is recorded before the device gets the command, so a command that was cancelled is never
+ * handed out. Cancelling twice changes nothing.
+ *
+ * @throws ProblemError 404, or 409 when the device has it already or it came to its end
+ */
+export async function cancelCommand(table: Table, asked: CancelRequest): Promise<Command> {
+  const { deviceId, commandId, now } = asked;
+  const found = await getStoredCommand(table, deviceId, commandId);
+  if (found === undefined) throw problems.notFound('The device has no command with this id.');
+  const at = now.toISOString();
+  let current = found;
+  const after = isFinal(found)
+    ? found
+    : await changeCommand(
+        table,
+        found,
+        (before) => {
+          current = before;
+          if (isOverdue(before, now.getTime())) return undefined;
+          return changed(before, {
+            status: CommandStatus.Cancelled,
+            at,
+            source: asked.requestedBy,
+            ...(asked.reason === undefined ? {} : { reason: asked.reason }),
+          });
+        },
+        (command) => asked.audit(shown(command, now.getTime())),
+      );
+  const end = after ?? (await getStoredCommand(table, deviceId, commandId)) ?? current;
+  const command = shown(end, now.getTime());
+  if (command.status === CommandStatus.Cancelled) return command;
+  throw problems.conflict(
+    command.closedAt === undefined && command.status === CommandStatus.Delivered
+      ? 'The device has the command already; it can no longer be cancelled.'
+      : `The command is ${command.status}; it can no longer be cancelled.`,
+    { status: command.status },
+  );
+}
+
+/**
+ * The command as people see it.
+ *
+ * @throws ProblemError 404
+ */
+export async function getCommand(table: Table, deviceId: DeviceId, commandId: CommandId, now: Date): Promise<Command> {
+  const command = await getStoredCommand(table, deviceId, commandId);
+  if (command === undefined) throw problems.notFound('The device has no command with this id.');
+  return shown(command, now.getTime());
+}
+
+/** One page of a device's commands as people see them: open ones in order of delivery, then closed ones, newest first. */
+export async function listCommands(
+  table: Table,
+  deviceId: DeviceId,
+  limit: number,
+  position: CommandPosition | undefined,
+  now: Date,
+): Promise<{ readonly commands: readonly Command[]; readonly next?: CommandPosition }> {
+  const page = await listStoredCommands(table, deviceId, limit, position);
+  return {
+    commands: page.commands.map((command) => shown(command, now.getTime())),
+    ...(page.next === undefined ? {} : { next: page.next }),
+  };
+}
