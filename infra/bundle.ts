@@ -13,7 +13,7 @@ export const bundleFolder = join(root, 'dist', 'functions');
  * esbuild, and returns esbuild's metafile. Synth calls it, so that what is deployed is always what is in the tree.
  *
  * A function that reads a file at run time (WebAssembly, Cedar policies) names it in `assets.json` beside its handler:
- * a list of paths from the repository's root, copied next to `index.mjs`.
+ * a list of paths of files and folders from the repository's root, copied next to `index.mjs`.
  */
 export function bundleFunctions(outFolder: string = bundleFolder): Metafile {
   const names = functionNames();
@@ -33,16 +33,18 @@ export function bundleFunctions(outFolder: string = bundleFolder): Metafile {
     format: 'esm',
     // The SDK's ES modules tree-shake; its CommonJS builds do not.
     mainFields: ['module', 'main'],
-    // CommonJS dependencies inside an ES module still ask for require.
+    // CommonJS dependencies inside an ES module still ask for require, and for the folder that their files lie in.
     banner: {
-      js: "import{createRequire as cR}from'node:module';const require=cR(import.meta.url);",
+      js: "import{createRequire as cR}from'node:module';const require=cR(import.meta.url),__dirname=import.meta.dirname;",
     },
     logLevel: 'warning',
   });
   for (const name of names) {
     const list = join(root, 'functions', name, 'assets.json');
     if (!existsSync(list)) continue;
-    for (const asset of readAssetList(list)) cpSync(join(root, asset), join(outFolder, name, asset.split('/').at(-1) ?? asset));
+    for (const asset of readAssetList(list)) {
+      cpSync(join(root, asset), join(outFolder, name, asset.split('/').at(-1) ?? asset), { recursive: true });
+    }
   }
   writeFileSync(join(outFolder, 'meta.json'), JSON.stringify(result.metafile));
   return result.metafile;
