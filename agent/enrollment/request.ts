@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { createPrivateKey, webcrypto } from 'node:crypto';
-import { type JsonName, Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
+import { Name, Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
 
 /** A fresh key with the certificate signing request that it signed. */
 export interface CertificateRequest {
@@ -25,10 +25,10 @@ export async function certificateRequest(subject: {
   commonName?: string;
 }): Promise<CertificateRequest> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const name: JsonName = [
+  const name = new Name([
     ...(subject.commonName === undefined ? [] : [{ [COMMON_NAME]: [{ utf8String: subject.commonName }] }]),
     { [SERIAL_NUMBER]: [{ printableString: subject.serial }] },
-  ];
+  ]);
   const request = await Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: algorithm });
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
   return {

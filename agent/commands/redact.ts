@@ -1,0 +1,50 @@
+/** A text without what must not leave the machine, and how much of it there was. */
+export interface Redacted {
+  readonly text: string;
+  readonly count: number;
+}
+
+const MARK = '[redacted]';
+
+/** What is taken out, each with what is kept of it. Expressions are linear in the length of the text. */
+const SECRETS: readonly { readonly pattern: RegExp; readonly kept: string }[] = [
+  {
+    pattern: /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$)/g,
+    kept: MARK,
+  },
+  {
+    pattern: /\b(authorization|proxy-authorization|cookie|set-cookie)(["']?\s*[:=]\s*)[^\r\n]+/gi,
+    kept: `$1$2${MARK}`,
+  },
+  { pattern: /\b(bearer|basic)\s+[A-Za-z0-9+/_.~=-]{8,}/gi, kept: `$1 ${MARK}` },
+  {
+    pattern:
+      /\b([\w-]{0,40}(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|psk))(["']?\s*[:=]\s*)("[^"\r\n]*"|'[^'\r\n]*'|[^\s,;&]+)/gi,
+    kept: `$1$2${MARK}`,
+  },
+  { pattern: /\bwle_[A-Za-z0-9_-]{10,}/g, kept: MARK },
+  { pattern: /\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*/g, kept: MARK },
+  { pattern: /\b([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/@:]{1,200}:[^\s/@]{1,200}@/gi, kept: `$1${MARK}@` },
+  { pattern: /\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}\b/g, kept: MARK },
+  { pattern: /\b\d{3}-\d{2}-\d{4}\b/g, kept: MARK },
+  { pattern: /\b(mrn|patient|name|dob)(["']?\s*[:=]\s*)("[^"\r\n]*"|'[^'\r\n]*'|[^\s,;&|]+)/gi, kept: `$1$2${MARK}` },
+];
+
+/**
+ * Takes out of a log what looks like a secret (keys, tokens, passwords, cookies) or like a person (e-mail addresses,
+ * US social security numbers, fields named for a patient). It errs on the side of taking out too much; it cannot
+ * recognize a name in running text, which is why collected logs stay on the machine.
+ */
+export function redact(text: string): Redacted {
+  let count = 0;
+  let result = text;
+  for (const { pattern, kept } of SECRETS) {
+    result = result.replace(pattern, (...found: unknown[]) => {
+      const whole = String(found[0]);
+      const clean = kept.replace(/\$(\d)/g, (_, group: string) => String(found[Number(group)] ?? ''));
+      if (clean !== whole) count += 1;
+      return clean;
+    });
+  }
+  return { text: result, count };
+}
