@@ -9,12 +9,14 @@ const NOT_SHOWN = 'shown in the console of AWS only';
 export function iamPart(roles: Roles): Part {
   const roleArns = (resource: ResourceRequest) =>
     listOf(resource.properties['Roles']).map((role) => text(role, 'Roles'));
+  /** Documents of the template's managed policies by ARN. */
+  const documents = new Map<string, Json>();
   return {
     name: 'iam',
     resources: [
       {
         type: 'AWS::IAM::Role',
-        honoured: ['RoleName', 'Path', 'AssumeRolePolicyDocument', 'Policies'],
+        honoured: ['RoleName', 'Path', 'AssumeRolePolicyDocument', 'Policies', 'ManagedPolicyArns'],
         leftOut: {
           Description: NOT_SHOWN,
           Tags: NOT_SHOWN,
@@ -31,6 +33,11 @@ export function iamPart(roles: Roles): Part {
             if (policy !== null && typeof policy === 'object' && !Array.isArray(policy)) {
               roles.attach(arn, policy['PolicyDocument'] ?? null);
             }
+          }
+          for (const policy of listOf(resource.properties['ManagedPolicyArns'])) {
+            // A policy that AWS keeps grants nothing here: a function that relied on one would be denied, and seen.
+            const document = documents.get(text(policy, 'ManagedPolicyArns'));
+            if (document !== undefined) roles.attach(arn, document);
           }
           return { ref: name, attributes: { Arn: arn, RoleId: `AROA${hash(arn)}` } };
         },
@@ -52,6 +59,7 @@ export function iamPart(roles: Roles): Part {
           for (const role of roleArns(resource)) roles.attach(role, documentOf(resource));
           const name = optionalText(resource.properties['ManagedPolicyName']) ?? cloud.physicalName(resource);
           const arn = cloud.arn('iam', `policy${optionalText(resource.properties['Path']) ?? '/'}${name}`);
+          documents.set(arn, documentOf(resource));
           return { ref: arn, attributes: { PolicyArn: arn } };
         },
       },
