@@ -1,5 +1,6 @@
 import type * as v from 'valibot';
 import type { Caller } from '../identity/caller.ts';
+import { problems } from './problem.ts';
 
 /**
  * What one operation of the API takes and gives. Handlers validate with it, and the OpenAPI document is made from it:
@@ -67,4 +68,11 @@ export interface ApiRequest<Body, Query> {
 export interface ApiResponse {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A path parameter; API Gateway gives it whenever the route has it. */
+export function parameter(path: Readonly<Record<string, string>>, name: string): string {
+  const value = path[name];
+  if (value === undefined) throw problems.notFound('There is nothing with this id.');
+  return value;
 }

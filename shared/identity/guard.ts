@@ -2,9 +2,9 @@ import type { AuditEntry, AuditItem } from '../audit/record.ts';
 import { auditRecord } from '../audit/record.ts';
 import { type ProblemError, problems } from '../http/problem.ts';
 import type { Action } from './actions.ts';
-import { actorOf, type Caller } from './caller.ts';
+import { actorOf, type Caller, everySite } from './caller.ts';
 import type { Authentication, Decision, PolicySet } from './policy-set.ts';
-import type { Resource } from './resource.ts';
+import { organization, type Resource, siteResource } from './resource.ts';
 import { authenticationOf, stepUpProblem } from './step-up.ts';
 
 /** Puts one audit record where it belongs. */
@@ -35,6 +35,19 @@ export class Guard {
     const authentication = authenticationOf(caller, now);
     const decision = this.#policies.decide(caller, action, resource, authentication);
     if (!decision.allowed) throw this.#denial(caller, action, resource, decision);
+  }
+
+  /**
+   * For lists: whoever may read no place at all is told so, instead of getting an empty list that looks like the truth.
+   *
+   * @throws ProblemError 403
+   */
+  assertReadsSomewhere(caller: Caller, now: Date): void {
+    const sites = caller.sites.filter((site) => site !== everySite);
+    const places = caller.sites.includes(everySite) || sites.length === 0 ? [organization()] : sites.map(siteResource);
+    if (places.some((place) => this.decide(caller, 'ReadPlace', place, now).allowed)) return;
+    const [first] = places;
+    if (first !== undefined) this.assertMay(caller, 'ReadPlace', first, now);
   }
 
   /**

@@ -1,0 +1,88 @@
+import { ulid } from 'ulid';
+import { auditRecord } from '../../shared/audit/record.ts';
+import { readTrail } from '../../shared/audit/store.ts';
+import { operation } from '../../shared/http/api.ts';
+import { assertVersion, etagOf } from '../../shared/http/etag.ts';
+import { parameter } from '../../shared/http/operation.ts';
+import { pageBody, startAfter } from '../../shared/http/page.ts';
+import { problems } from '../../shared/http/problem.ts';
+import { organization, siteResource } from '../../shared/identity/resource.ts';
+import { placeOperations } from '../../shared/places/operations.ts';
+import type { Site } from '../../shared/places/place.ts';
+import { organizationPartition, sitePartition } from '../../shared/places/store.ts';
+import { changedMeanwhile, requireSite, type Services } from './services.ts';
+
+/** The operations on sites. */
+export function siteOperations({ places, guard, directory }: Services) {
+  return {
+    listSites: operation(placeOperations.listSites, async ({ caller, query, receivedAt }) => {
+      guard.assertReadsSomewhere(caller, receivedAt);
+      const page = await places.listSites(query.limit, startAfter(['sites'], query.cursor));
+      const items = page.items.filter(
+        (site) => guard.decide(caller, 'ReadPlace', siteResource(site.id), receivedAt).allowed,
+      );
+      return { body: pageBody(['sites'], items, page.after) };
+    }),
+
+    createSite: operation(placeOperations.createSite, async ({ caller, body, receivedAt }) => {
+      const permit = await guard.permit(caller, 'CreateSite', organization(), organizationPartition, receivedAt);
+      const at = receivedAt.toISOString();
+      const id = `s-${ulid(receivedAt.getTime()).toLowerCase()}`;
+      const site: Site = { id, ...body, createdAt: at, updatedAt: at, version: 1 };
+      const entry = { ...permit, resource: `site/${id}`, siteId: id, after: { ...body } };
+      await places.createSite(site, auditRecord(sitePartition(id), entry, receivedAt));
+      return { body: site, headers: { etag: etagOf(site.version), location: `/v1/sites/${id}` } };
+    }),
+
+    getSite: operation(placeOperations.getSite, async ({ caller, path, receivedAt }) => {
+      const siteId = parameter(path, 'siteId');
+      guard.assertMay(caller, 'ReadPlace', siteResource(siteId), receivedAt);
+      const site = await requireSite(places, siteId);
+      return { body: site, headers: { etag: etagOf(site.version) } };
+    }),
+
+    updateSite: operation(placeOperations.updateSite, async ({ caller, path, body, ifMatch, receivedAt }) => {
+      const before = await requireSite(places, parameter(path, 'siteId'));
+      const partition = sitePartition(before.id);
+      const permit = await guard.permit(caller, 'UpdateSite', siteResource(before.id), partition, receivedAt);
+      assertVersion(ifMatch, before.version);
+      const site: Site = {
+        ...before,
+        name: body.name ?? before.name,
+        timeZone: body.timeZone ?? before.timeZone,
+        updatedAt: receivedAt.toISOString(),
+        version: before.version + 1,
+      };
+      const entry = { ...permit, before: input(before), after: input(site) };
+      if (!(await places.updateSite(site, auditRecord(partition, entry, receivedAt)))) throw changedMeanwhile();
+      return { body: site, headers: { etag: etagOf(site.version) } };
+    }),
+
+    deleteSite: operation(placeOperations.deleteSite, async ({ caller, path, ifMatch, receivedAt }) => {
+      const site = await requireSite(places, parameter(path, 'siteId'));
+      const partition = sitePartition(site.id);
+      const permit = await guard.permit(caller, 'DeleteSite', siteResource(site.id), partition, receivedAt);
+      assertVersion(ifMatch, site.version);
+      if (await places.hasDevices(site.id))
+        throw problems.conflict('Devices are placed at this site. Move them first.');
+      const units = await places.listUnits(site.id, 1);
+      if (units.items.length > 0) throw problems.conflict('The site has care units. Delete them first.');
+      const entry = { ...permit, before: input(site) };
+      if (!(await places.deleteSite(site, auditRecord(partition, entry, receivedAt)))) throw changedMeanwhile();
+      return {};
+    }),
+
+    listSiteAudit: operation(placeOperations.listSiteAudit, async ({ caller, path, query, receivedAt }) => {
+      const siteId = parameter(path, 'siteId');
+      guard.assertMay(caller, 'ReadAudit', siteResource(siteId), receivedAt);
+      const list = ['site-audit', siteId];
+      // A deleted site keeps its trail, so that there is no 404 here.
+      const page = await readTrail(directory, sitePartition(siteId), query.limit, startAfter(list, query.cursor));
+      return { body: pageBody(list, page.items, page.after) };
+    }),
+  };
+}
+
+function input({ name, timeZone }: Site): Record<string, unknown> {
+  return { name, timeZone };
+}

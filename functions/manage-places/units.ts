@@ -1,0 +1,102 @@
+import { ulid } from 'ulid';
+import { auditRecord } from '../../shared/audit/record.ts';
+import { operation } from '../../shared/http/api.ts';
+import { assertVersion, etagOf } from '../../shared/http/etag.ts';
+import { parameter } from '../../shared/http/operation.ts';
+import { pageBody, startAfter } from '../../shared/http/page.ts';
+import { problems } from '../../shared/http/problem.ts';
+import { siteResource, unitResource } from '../../shared/identity/resource.ts';
+import { placeOperations } from '../../shared/places/operations.ts';
+import type { Unit, UnitChanges } from '../../shared/places/place.ts';
+import { type PlaceStore, sitePartition } from '../../shared/places/store.ts';
+import { changedMeanwhile, requireSite, type Services } from './services.ts';
+
+/** The operations on care units. */
+export function unitOperations({ places, guard }: Services) {
+  return {
+    listUnits: operation(placeOperations.listUnits, async ({ caller, path, query, receivedAt }) => {
+      const siteId = parameter(path, 'siteId');
+      guard.assertMay(caller, 'ReadPlace', siteResource(siteId), receivedAt);
+      await requireSite(places, siteId);
+      const list = ['units', siteId];
+      const page = await places.listUnits(siteId, query.limit, startAfter(list, query.cursor));
+      return { body: pageBody(list, page.items, page.after) };
+    }),
+
+    createUnit: operation(placeOperations.createUnit, async ({ caller, path, body, receivedAt }) => {
+      const site = await requireSite(places, parameter(path, 'siteId'));
+      const partition = sitePartition(site.id);
+      const permit = await guard.permit(caller, 'CreateUnit', siteResource(site.id), partition, receivedAt);
+      const at = receivedAt.toISOString();
+      const id = `u-${ulid(receivedAt.getTime()).toLowerCase()}`;
+      const { timeZone, ...rest } = body;
+      const unit: Unit = {
+        id,
+        siteId: site.id,
+        ...rest,
+        ...(timeZone === undefined ? {} : { timeZone }),
+        createdAt: at,
+        updatedAt: at,
+        version: 1,
+      };
+      const entry = { ...permit, resource: `unit/${id}`, after: input(unit) };
+      const created = await places.createUnit(unit, auditRecord(partition, entry, receivedAt));
+      if (!created) throw problems.notFound('There is no site with this id.');
+      return { body: unit, headers: { etag: etagOf(unit.version), location: `/v1/sites/${site.id}/units/${id}` } };
+    }),
+
+    getUnit: operation(placeOperations.getUnit, async ({ caller, path, receivedAt }) => {
+      const [siteId, unitId] = [parameter(path, 'siteId'), parameter(path, 'unitId')];
+      guard.assertMay(caller, 'ReadPlace', unitResource(siteId, unitId), receivedAt);
+      const unit = await requireUnit(places, siteId, unitId);
+      return { body: unit, headers: { etag: etagOf(unit.version) } };
+    }),
+
+    updateUnit: operation(placeOperations.updateUnit, async ({ caller, path, body, ifMatch, receivedAt }) => {
+      const before = await requireUnit(places, parameter(path, 'siteId'), parameter(path, 'unitId'));
+      const partition = sitePartition(before.siteId);
+      const resource = unitResource(before.siteId, before.id);
+      const permit = await guard.permit(caller, 'UpdateUnit', resource, partition, receivedAt);
+      assertVersion(ifMatch, before.version);
+      const unit = { ...changed(before, body), updatedAt: receivedAt.toISOString(), version: before.version + 1 };
+      const entry = { ...permit, before: input(before), after: input(unit) };
+      if (!(await places.updateUnit(unit, auditRecord(partition, entry, receivedAt)))) throw changedMeanwhile();
+      return { body: unit, headers: { etag: etagOf(unit.version) } };
+    }),
+
+    deleteUnit: operation(placeOperations.deleteUnit, async ({ caller, path, ifMatch, receivedAt }) => {
+      const unit = await requireUnit(places, parameter(path, 'siteId'), parameter(path, 'unitId'));
+      const partition = sitePartition(unit.siteId);
+      const resource = unitResource(unit.siteId, unit.id);
+      const permit = await guard.permit(caller, 'DeleteUnit', resource, partition, receivedAt);
+      assertVersion(ifMatch, unit.version);
+      if (await places.hasDevices(unit.siteId, unit.id)) {
+        throw problems.conflict('Devices are placed in this unit. Move them first.');
+      }
+      const entry = { ...permit, before: input(unit) };
+      if (!(await places.deleteUnit(unit, auditRecord(partition, entry, receivedAt)))) throw changedMeanwhile();
+      return {};
+    }),
+  };
+}
+
+async function requireUnit(places: PlaceStore, siteId: string, unitId: string): Promise<Unit> {
+  const unit = await places.getUnit(siteId, unitId);
+  if (unit === undefined) throw problems.notFound('The site has no care unit with this id.');
+  return unit;
+}
+
+function changed(before: Unit, changes: UnitChanges): Unit {
+  const { timeZone: zoneBefore, ...rest } = before;
+  const timeZone = changes.timeZone === undefined ? zoneBefore : (changes.timeZone ?? undefined);
+  return {
+    ...rest,
+    name: changes.name ?? before.name,
+    acuityTier: changes.acuityTier ?? before.acuityTier,
+    ...(timeZone === undefined ? {} : { timeZone }),
+  };
+}
+
+function input({ name, acuityTier, timeZone }: Unit): Record<string, unknown> {
+  return { name, acuityTier, ...(timeZone === undefined ? {} : { timeZone }) };
+}

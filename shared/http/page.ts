@@ -1,0 +1,53 @@
+import * as v from 'valibot';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+
+/** Items of a page when the client does not say. */
+export const defaultLimit = 50;
+
+/** Most items of a page. */
+export const largestLimit = 100;
+
+/** Query parameters that every list takes; spread them into the schema of its query. */
+export const pageEntries = {
+  limit: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d{1,3}$/, 'must be a number'),
+      v.toNumber(),
+      v.minValue(1, 'must be at least 1'),
+      v.maxValue(largestLimit, `must be at most ${largestLimit}`),
+      v.description(`Most items of the page, 1 to ${largestLimit}; ${defaultLimit} when left out`),
+    ),
+    String(defaultLimit),
+  ),
+  cursor: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^[\w-]{1,1024}$/, 'must be the `next` of a page'),
+      v.description('`next` of the page before; filters must stay the same'),
+    ),
+  ),
+};
+
+/** Query of a list without filters. */
+export const PageQuery = v.strictObject(pageEntries);
+
+/** What a list answers. `next` is the cursor of the next page and missing on the last. */
+export const pageOf = <Item extends v.GenericSchema>(item: Item) =>
+  v.object({
+    items: v.array(item),
+    next: v.optional(v.pipe(v.string(), v.description('Cursor of the next page; missing on the last page'))),
+  });
+
+/** A cursor position that is one sort key. */
+const KeyPosition = v.pipe(v.string(), v.maxLength(512));
+
+/** The sort key to go on after, out of the request's cursor. `list` names the list and its filters. */
+export function startAfter(list: readonly unknown[], cursor: string | undefined): string | undefined {
+  return cursor === undefined ? undefined : decodeCursor(list, cursor, KeyPosition);
+}
+
+/** The body of a page whose next one begins after the sort key `after`. */
+export function pageBody<Item>(list: readonly unknown[], items: readonly Item[], after: unknown) {
+  return { items, ...(after === undefined ? {} : { next: encodeCursor(list, after) }) };
+}

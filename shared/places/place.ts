@@ -1,0 +1,99 @@
+import * as v from 'valibot';
+
+/** How much harm an interruption does where the device stands (safety rule R7). */
+export const AcuityTier = {
+  /** Operating rooms, catheter labs, intensive care, emergency, labour and delivery, dialysis. */
+  T0: 'T0',
+  /** Step-down and telemetry. */
+  T1: 'T1',
+  /** Medical-surgical wards and clinics. */
+  T2: 'T2',
+  /** Administration. */
+  T3: 'T3',
+} as const;
+export type AcuityTier = (typeof AcuityTier)[keyof typeof AcuityTier];
+
+/**
+ * Whether this is a zone of the IANA time zone database. Offsets (`+02:00`) are refused: maintenance windows are kept
+ * in local time across daylight saving, which an offset does not know.
+ */
+export function isTimeZone(name: string): boolean {
+  if (!/^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const Name = v.pipe(
+  v.string(),
+  v.trim(),
+  v.minLength(1, 'must not be empty'),
+  v.maxLength(120, 'must have at most 120 characters'),
+  v.description('As people call it'),
+);
+
+const TimeZone = v.pipe(
+  v.string(),
+  v.maxLength(64, 'must have at most 64 characters'),
+  v.check(isTimeZone, 'must be a zone of the IANA time zone database, for example America/Chicago'),
+  v.description('Zone of the IANA time zone database, for example `America/Chicago`'),
+);
+
+const Tier = v.pipe(
+  v.picklist(Object.values(AcuityTier)),
+  v.description('T0 intensive care, operating rooms, emergency; T1 step-down; T2 wards and clinics; T3 administration'),
+);
+
+/** What a person says of a new site. */
+export const SiteInput = v.strictObject({ name: Name, timeZone: TimeZone });
+export type SiteInput = v.InferOutput<typeof SiteInput>;
+
+/** What may be changed of a site. */
+export const SiteChanges = v.partial(SiteInput);
+export type SiteChanges = v.InferOutput<typeof SiteChanges>;
+
+/** What a person says of a new care unit. */
+export const UnitInput = v.strictObject({
+  name: Name,
+  acuityTier: Tier,
+  timeZone: v.optional(v.pipe(TimeZone, v.description("Only when it differs from the site's"))),
+});
+export type UnitInput = v.InferOutput<typeof UnitInput>;
+
+/** What may be changed of a care unit; `timeZone: null` goes back to the site's. */
+export const UnitChanges = v.strictObject({
+  name: v.optional(Name),
+  acuityTier: v.optional(Tier),
+  timeZone: v.optional(v.nullable(TimeZone)),
+});
+export type UnitChanges = v.InferOutput<typeof UnitChanges>;
+
+const kept = {
+  createdAt: v.pipe(v.string(), v.isoTimestamp()),
+  updatedAt: v.pipe(v.string(), v.isoTimestamp()),
+  version: v.pipe(v.number(), v.integer(), v.description('Grows with each change; the ETag is this number in quotes')),
+};
+
+/** A site (hospital, clinic) as stored and shown. */
+export const Site = v.object({ id: v.string(), name: v.string(), timeZone: v.string(), ...kept });
+export type Site = v.InferOutput<typeof Site>;
+
+/** A care unit as stored and shown. */
+export const Unit = v.object({
+  id: v.string(),
+  siteId: v.string(),
+  name: v.string(),
+  acuityTier: Tier,
+  timeZone: v.optional(v.string()),
+  ...kept,
+});
+export type Unit = v.InferOutput<typeof Unit>;
+
+/** The form of a site's id: `s-` and a ULID in lower case. */
+export const SiteId = v.pipe(v.string(), v.regex(/^s-[0-9a-z]{26}$/, 'must be the id of a site'));
+
+/** The form of a unit's id: `u-` and a ULID in lower case. */
+export const UnitId = v.pipe(v.string(), v.regex(/^u-[0-9a-z]{26}$/, 'must be the id of a unit'));
