@@ -46,14 +46,21 @@ export function enrollmentStore(tables: EnrollmentTables): EnrollmentStore & Ren
   const { devices, directory } = tables;
   return {
     token: (hash) => getToken(directory, hash),
-    device: (id) => getDevice(devices, id, { consistent: true }),
-    certificate: (fingerprint) => getCertificate(devices, fingerprint),
+    ...issuedRecords(devices),
     enroll: (change) => attempt(devices, enrollmentParts(tables, change)),
     renew: (change) => attempt(devices, renewalParts(devices, change)),
     async recordRefusal(refusal) {
       const { table, audit } = refusalRecord(tables, refusal);
       await table.client.send(new PutCommand({ TableName: table.name, Item: audit }));
     },
+  };
+}
+
+/** The reads that the certificate provider needs; the Devices table alone, and nothing is written. */
+export function issuedRecords(devices: Table): Pick<EnrollmentStore, 'device' | 'certificate'> {
+  return {
+    device: (id) => getDevice(devices, id, { consistent: true }),
+    certificate: (fingerprint) => getCertificate(devices, fingerprint),
   };
 }
 
