@@ -1,0 +1,26 @@
+import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { allow } from './allow.ts';
+
+/** Item operations of DynamoDB, without the prefix. A transaction needs the permission of each operation in it. */
+export type TableAction =
+  | 'GetItem'
+  | 'BatchGetItem'
+  | 'Query'
+  | 'PutItem'
+  | 'UpdateItem'
+  | 'DeleteItem'
+  | 'ConditionCheckItem';
+
+/** Lets a function use a table with exactly these operations. */
+export function tableAccess(table: TableV2, actions: readonly TableAction[]): PolicyStatement {
+  return allow(
+    actions.map((action) => `dynamodb:${action}`),
+    [table.tableArn],
+  );
+}
+
+/** Lets a function query one index of a table. */
+export function indexAccess(table: TableV2, index: string): PolicyStatement {
+  return allow(['dynamodb:Query'], [`${table.tableArn}/index/${index}`]);
+}

@@ -1,0 +1,273 @@
+import { Annotations, CfnOutput, CustomResource, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { DomainName, SecurityPolicy } from 'aws-cdk-lib/aws-apigatewayv2';
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import { allow } from '../constructs/allow.ts';
+import { asBucket } from '../constructs/as-bucket.ts';
+import { DeviceMessages } from '../constructs/device-messages.ts';
+import { DeviceRegistry, deviceNames } from '../constructs/device-registry.ts';
+import { consumeQueue, consumeStream, readQueue, readStream } from '../constructs/event-sources.ts';
+import { HttpFront, HttpMethod } from '../constructs/http-front.ts';
+import { deadLetterQueue, workQueue } from '../constructs/queue.ts';
+import { tableAccess } from '../constructs/table-access.ts';
+import { type FunctionDefaults, WardlineFunction } from '../constructs/wardline-function.ts';
+import type { Settings } from '../settings.ts';
+import type { DataStack } from './data.ts';
+
+/** What the device front is made from. */
+export interface DevicesStackProps extends StackProps {
+  readonly settings: Settings;
+  readonly data: DataStack;
+  readonly functions: FunctionDefaults;
+}
+
+/** The object in the truststore bucket that API Gateway trusts. */
+const truststoreKey = 'truststore.pem';
+
+/** Everything that devices talk to: MQTT, the mTLS host, the enrolment host, and the functions behind them. */
+export class DevicesStack extends Stack {
+  readonly functions: readonly WardlineFunction[];
+  /** The mTLS host; undefined without setting `wardline:deviceDomain`. */
+  readonly deviceApi: HttpFront | undefined;
+  readonly enrollApi: HttpFront;
+  /** Wake-ups that could not be handed over within a day. */
+  readonly pushFailures: Queue;
+  /** Messages and events that no function could process. */
+  readonly messageFailures: Queue;
+  readonly presenceFailures: Queue;
+
+  constructor(scope: Construct, id: string, props: DevicesStackProps) {
+    super(scope, id, props);
+    const { data, settings, functions: defaults } = props;
+    const { name: prefix, deviceDomain } = settings;
+    const names = deviceNames(prefix);
+    const iot = (resource: string) => `arn:${this.partition}:iot:${this.region}:${this.account}:${resource}`;
+    const key = data.operationsKey;
+
+    this.messageFailures = deadLetterQueue(this, 'MessageFailures', `${prefix}-device-message-failures`, key);
+    this.pushFailures = deadLetterQueue(this, 'PushFailures', `${prefix}-push-failures`, key);
+    this.presenceFailures = deadLetterQueue(this, 'PresenceFailures', `${prefix}-presence-failures`, key);
+
+    const replies = [iot('topic/wardline/*/checkin/accepted'), iot('topic/wardline/*/checkin/rejected')];
+    const checkIn = new WardlineFunction(this, 'CheckIn', {
+      ...defaults,
+      name: 'device-checkin',
+      description: 'Check-in of a device over MQTT or HTTPS: takes its report, gives it its commands',
+      invocation: { kind: 'asynchronous', failures: this.messageFailures, maxAge: Duration.minutes(5) },
+      reservedConcurrency: 200,
+      timeout: Duration.seconds(10),
+      environment: { DEVICES_TABLE: data.devices.tableName },
+      statements: [
+        tableAccess(data.devices, ['Query', 'GetItem', 'PutItem', 'UpdateItem', 'DeleteItem']),
+        allow(['iot:Publish'], replies),
+      ],
+      wildcards: Object.fromEntries(replies.map((topic) => [topic, 'Answers each device on a topic of its own.'])),
+    });
+
+    const wakeUps = iot('client/d-*');
+    const push = new WardlineFunction(this, 'Push', {
+      ...defaults,
+      name: 'device-push',
+      description: 'Wakes a device when a command was queued for it',
+      invocation: { kind: 'polled' },
+      reservedConcurrency: 20,
+      timeout: Duration.seconds(30),
+      environment: { DEVICES_TABLE: data.devices.tableName },
+      statements: [
+        ...consumeStream(streamArn(data), this.pushFailures),
+        tableAccess(data.devices, ['UpdateItem']),
+        allow(['iot:SendDirectMessage'], [wakeUps], { StringLike: { 'iot:Topic': 'wardline/*/wake' } }),
+      ],
+      wildcards: { [wakeUps]: 'Wakes whichever device has a command waiting; the topic is limited by a condition.' },
+    });
+    readStream(push, {
+      streamArn: streamArn(data),
+      batchSize: 100,
+      pattern: { eventName: ['INSERT'], dynamodb: { Keys: { sk: { S: [{ prefix: 'OPEN#' }] } } } },
+      maxAge: Duration.hours(24),
+      failures: this.pushFailures,
+    });
+
+    const presenceTimeout = Duration.seconds(20);
+    // AWS delivers presence events unordered and more than once; a short delay lets a reconnect overtake its disconnect.
+    const presenceQueue = workQueue(this, 'PresenceQueue', {
+      name: `${prefix}-presence`,
+      key,
+      visibilityTimeout: Duration.seconds(presenceTimeout.toSeconds() * 6),
+      delay: Duration.seconds(5),
+      attempts: 5,
+      deadLetters: this.presenceFailures,
+    });
+    const presence = new WardlineFunction(this, 'Presence', {
+      ...defaults,
+      name: 'device-presence',
+      description: 'Records that a device connected or disconnected',
+      invocation: { kind: 'polled' },
+      reservedConcurrency: 10,
+      timeout: presenceTimeout,
+      environment: { DEVICES_TABLE: data.devices.tableName },
+      statements: [consumeQueue(presenceQueue), tableAccess(data.devices, ['UpdateItem'])],
+    });
+    readQueue(presence, presenceQueue, { size: 100, window: Duration.seconds(1), concurrency: 5 });
+
+    const caKey = data.deviceAuthorityKey;
+    const authority = new WardlineFunction(this, 'DeviceAuthorityFunction', {
+      ...defaults,
+      name: 'device-authority',
+      description: 'Makes the CA certificate of the devices at deployment, from the key in KMS',
+      invocation: { kind: 'asynchronous', failures: this.messageFailures, maxAge: Duration.minutes(15) },
+      reservedConcurrency: 1,
+      timeout: Duration.minutes(1),
+      environment: { CA_KEY_ID: caKey.keyId, TRUSTSTORE_BUCKET: data.truststore.bucketName },
+      statements: [
+        allow(['kms:Sign', 'kms:GetPublicKey'], [caKey.keyArn]),
+        allow(['s3:PutObject'], [data.truststore.arnForObjects(truststoreKey)]),
+      ],
+      outsideVpc: 'Runs only during a deployment and answers to an address that CloudFormation names.',
+    });
+    const deviceAuthority = new CustomResource(this, 'DeviceAuthority', {
+      resourceType: 'Custom::DeviceAuthority',
+      serviceToken: authority.arn,
+      serviceTimeout: Duration.minutes(5),
+      properties: {
+        KeyId: caKey.keyId,
+        CommonName: `${prefix} device authority`,
+        TruststoreBucket: data.truststore.bucketName,
+        TruststoreKey: truststoreKey,
+      },
+    });
+    const certificatePem = deviceAuthority.getAttString('CertificatePem');
+
+    const things = iot('thing/d-*');
+    const certificates = iot('cert/*');
+    const enroll = new WardlineFunction(this, 'Enroll', {
+      ...defaults,
+      name: 'device-enroll',
+      description: 'EST (RFC 7030): issues the identity certificate of a device, renews it',
+      invocation: { kind: 'synchronous' },
+      reservedConcurrency: 20,
+      memoryMegabytes: 512,
+      timeout: Duration.seconds(20),
+      environment: {
+        DEVICES_TABLE: data.devices.tableName,
+        DIRECTORY_TABLE: data.directory.tableName,
+        CA_KEY_ID: caKey.keyId,
+        DEVICE_CA_CERTIFICATE: certificatePem,
+        IOT_POLICY_NAME: names.devicePolicy,
+        CERTIFICATE_DAYS: String(settings.certificateDays),
+      },
+      statements: [
+        allow(['kms:Sign'], [caKey.keyArn]),
+        tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem', 'Query', 'ConditionCheckItem']),
+        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem', 'Query', 'ConditionCheckItem']),
+        // AWS IoT knows no resource for the registration of a certificate that does not exist yet.
+        allow(['iot:RegisterCertificateWithoutCA'], ['*']),
+        allow(['iot:CreateThing', 'iot:AttachThingPrincipal', 'iot:DetachThingPrincipal'], [things]),
+        allow(
+          ['iot:AttachThingPrincipal', 'iot:DetachThingPrincipal', 'iot:AttachPolicy', 'iot:UpdateCertificate'],
+          [certificates],
+        ),
+      ],
+      wildcards: {
+        [things]: 'Makes the thing of the device that enrols.',
+        [certificates]: 'The id of a certificate is known only once it is issued.',
+      },
+    });
+
+    const certificate = new WardlineFunction(this, 'Certificate', {
+      ...defaults,
+      name: 'device-certificate',
+      description: 'Certificate provider of AWS IoT: issues from the device authority over MQTT',
+      invocation: { kind: 'synchronous' },
+      reservedConcurrency: 20,
+      memoryMegabytes: 512,
+      timeout: Duration.seconds(5),
+      environment: {
+        DEVICES_TABLE: data.devices.tableName,
+        CA_KEY_ID: caKey.keyId,
+        DEVICE_CA_CERTIFICATE: certificatePem,
+        CERTIFICATE_DAYS: String(settings.certificateDays),
+      },
+      statements: [allow(['kms:Sign'], [caKey.keyArn]), tableAccess(data.devices, ['GetItem'])],
+    });
+
+    const hook = new WardlineFunction(this, 'ProvisioningHook', {
+      ...defaults,
+      name: 'provisioning-hook',
+      description: 'Decides whether a device that holds a claim certificate may be provisioned',
+      invocation: { kind: 'synchronous' },
+      reservedConcurrency: 20,
+      memoryMegabytes: 512,
+      timeout: Duration.seconds(5),
+      environment: { DEVICES_TABLE: data.devices.tableName, DIRECTORY_TABLE: data.directory.tableName },
+      statements: [
+        tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem', 'ConditionCheckItem']),
+        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem', 'ConditionCheckItem']),
+      ],
+    });
+
+    new DeviceMessages(this, 'Messages', { checkIn, presence: presenceQueue, failures: this.messageFailures });
+    new DeviceRegistry(this, 'Registry', { prefix, certificates: certificate, provisioningHook: hook });
+
+    this.enrollApi = new HttpFront(this, 'EnrollApi', {
+      name: `${prefix}-enroll`,
+      description: 'Enrolment of devices that have no certificate yet (EST, RFC 7030)',
+      routes: [
+        { method: HttpMethod.GET, path: '/.well-known/est/cacerts', function: enroll },
+        { method: HttpMethod.POST, path: '/.well-known/est/simpleenroll', function: enroll },
+      ],
+      logs: defaults.logs,
+      throttle: { rateLimit: 50, burstLimit: 100 },
+      withoutAuthorizer: 'EST authenticates with an enrolment token in HTTP Basic, which the function verifies.',
+    });
+    new CfnOutput(this, 'EnrollApiUrl', { value: this.enrollApi.url });
+
+    if (deviceDomain === undefined) {
+      const message =
+        'The mTLS device host is left out: devices check in over MQTT only and cannot renew over EST. ' +
+        'Set wardline:deviceDomain to have it (docs/operations.md#custom-domain).';
+      Annotations.of(this).addInfoV2('wardline:no-device-domain', message);
+      new CfnOutput(this, 'DeviceApiUrl', { value: 'none', description: message.slice(0, 200) });
+    } else {
+      const domain = new DomainName(this, 'DeviceDomain', {
+        domainName: deviceDomain.name,
+        certificate: Certificate.fromCertificateArn(this, 'DeviceDomainCertificate', deviceDomain.certificateArn),
+        securityPolicy: SecurityPolicy.TLS_1_2,
+        mtls: {
+          bucket: asBucket(data.truststore),
+          key: truststoreKey,
+          version: deviceAuthority.getAttString('TruststoreVersion'),
+        },
+      });
+      this.deviceApi = new HttpFront(this, 'DeviceApi', {
+        name: `${prefix}-devices`,
+        description: 'Devices with a client certificate: check-in, renewal',
+        routes: [
+          { method: HttpMethod.POST, path: '/v1/checkin', function: checkIn },
+          { method: HttpMethod.POST, path: '/.well-known/est/simplereenroll', function: enroll },
+        ],
+        logs: defaults.logs,
+        throttle: { rateLimit: 2000, burstLimit: 4000 },
+        domain,
+        withoutAuthorizer:
+          'The TLS handshake proves the client certificate; the function compares it with the one pinned to the device.',
+      });
+      new CfnOutput(this, 'DeviceApiUrl', { value: this.deviceApi.url });
+      new CfnOutput(this, 'DeviceDomainTarget', {
+        value: domain.regionalDomainName,
+        description: 'Point a CNAME (or alias) record of the device domain here.',
+      });
+    }
+    new CfnOutput(this, 'DeviceCaCertificate', { value: certificatePem });
+    new CfnOutput(this, 'ProvisioningTemplateName', { value: names.provisioningTemplate });
+
+    this.functions = [checkIn, push, presence, authority, enroll, certificate, hook];
+  }
+}
+
+function streamArn(data: DataStack): string {
+  const arn = data.devices.tableStreamArn;
+  if (arn === undefined) throw new Error('The Devices table has no stream');
+  return arn;
+}

@@ -1,0 +1,178 @@
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import { routes } from '../../shared/http/routes.ts';
+import { allow } from '../constructs/allow.ts';
+import { consumeQueue, readQueue } from '../constructs/event-sources.ts';
+import { ManagementApi } from '../constructs/management-api.ts';
+import { deadLetterQueue, workQueue } from '../constructs/queue.ts';
+import { indexAccess, type TableAction, tableAccess } from '../constructs/table-access.ts';
+import {
+  type FunctionDefaults,
+  WardlineFunction,
+  type WardlineFunctionProps,
+} from '../constructs/wardline-function.ts';
+import type { Settings } from '../settings.ts';
+import type { DataStack } from './data.ts';
+
+/** What the management front is made from. */
+export interface ManagementStackProps extends StackProps {
+  readonly settings: Settings;
+  readonly data: DataStack;
+  readonly functions: FunctionDefaults;
+}
+
+const everyAction: readonly TableAction[] = [
+  'GetItem',
+  'BatchGetItem',
+  'Query',
+  'PutItem',
+  'UpdateItem',
+  'DeleteItem',
+  'ConditionCheckItem',
+];
+
+/** Everything that people and their programs talk to: the REST API and the functions behind it. */
+export class ManagementStack extends Stack {
+  readonly functions: readonly WardlineFunction[];
+  readonly api: ManagementApi;
+  /** Parts of an import that could not be carried out. */
+  readonly importFailures: Queue;
+
+  constructor(scope: Construct, id: string, props: ManagementStackProps) {
+    super(scope, id, props);
+    const { data, settings, functions: defaults } = props;
+    const { name: prefix, oidc } = settings;
+    const iot = (resource: string) => `arn:${this.partition}:iot:${this.region}:${this.account}:${resource}`;
+
+    const authorize = new WardlineFunction(this, 'Authorize', {
+      ...defaults,
+      name: 'authorize',
+      description: 'Verifies the access token of whoever calls the management API',
+      invocation: { kind: 'synchronous' },
+      reservedConcurrency: 50,
+      timeout: Duration.seconds(10),
+      environment: {
+        OIDC_ISSUER: oidc.issuer,
+        OIDC_AUDIENCE: oidc.audience,
+        ROLES_CLAIM: oidc.rolesClaim,
+        SITES_CLAIM: oidc.sitesClaim,
+      },
+      statements: [],
+      outsideVpc: 'Fetches the keys of the OpenID provider from the internet and reaches nothing of ours.',
+    });
+
+    this.importFailures = deadLetterQueue(this, 'ImportFailures', `${prefix}-import-failures`, data.operationsKey);
+    const importTimeout = Duration.minutes(2);
+    const imports = workQueue(this, 'ImportQueue', {
+      name: `${prefix}-imports`,
+      key: data.operationsKey,
+      visibilityTimeout: Duration.seconds(importTimeout.toSeconds() * 6),
+      attempts: 5,
+      deadLetters: this.importFailures,
+    });
+
+    const served = (
+      name: string,
+      description: string,
+      more: Partial<WardlineFunctionProps> & Pick<WardlineFunctionProps, 'statements'>,
+    ) =>
+      new WardlineFunction(this, constructId(name), {
+        ...defaults,
+        name,
+        description,
+        invocation: { kind: 'synchronous' },
+        reservedConcurrency: 20,
+        memoryMegabytes: 512,
+        timeout: Duration.seconds(25),
+        ...more,
+      });
+
+    const places = served('manage-places', 'Sites and care units', {
+      environment: { DIRECTORY_TABLE: data.directory.tableName },
+      statements: [tableAccess(data.directory, everyAction), indexAccess(data.directory, 'byKind')],
+    });
+    const enrollment = served('manage-enrollment', 'Enrolment tokens', {
+      environment: { DIRECTORY_TABLE: data.directory.tableName },
+      statements: [tableAccess(data.directory, everyAction), indexAccess(data.directory, 'byKind')],
+    });
+    const certificates = iot('cert/*');
+    const connections = iot('client/d-*');
+    const importFiles = data.importObjects;
+    const devices = served('manage-devices', 'Devices: register, list, change, revoke, import', {
+      environment: {
+        DEVICES_TABLE: data.devices.tableName,
+        DIRECTORY_TABLE: data.directory.tableName,
+        IMPORTS_BUCKET: data.imports.bucketName,
+        IMPORTS_QUEUE_URL: imports.queueUrl,
+      },
+      statements: [
+        tableAccess(data.devices, everyAction),
+        indexAccess(data.devices, 'bySite'),
+        tableAccess(data.directory, everyAction),
+        indexAccess(data.directory, 'byKind'),
+        allow(['iot:UpdateCertificate'], [certificates]),
+        allow(['iot:DeleteConnection'], [connections]),
+        allow(['s3:GetObject', 's3:PutObject'], [importFiles]),
+        allow(['sqs:SendMessage'], [imports.queueArn]),
+      ],
+      wildcards: {
+        [certificates]: 'Revokes the certificate of whichever device it is asked to.',
+        [connections]: 'Disconnects whichever device it is asked to.',
+        [importFiles]: 'Each import is an object of its own.',
+      },
+    });
+    const commands = served('manage-commands', 'Commands: queue, list, look up, cancel', {
+      environment: { DEVICES_TABLE: data.devices.tableName },
+      statements: [tableAccess(data.devices, everyAction)],
+    });
+    const describe = served('describe-api', 'The OpenAPI document', {
+      reservedConcurrency: 5,
+      memoryMegabytes: 256,
+      timeout: Duration.seconds(10),
+      statements: [],
+    });
+
+    const importer = new WardlineFunction(this, 'ImportDevices', {
+      ...defaults,
+      name: 'import-devices',
+      description: 'Carries out an import in parts, each of which can be resumed',
+      invocation: { kind: 'polled' },
+      reservedConcurrency: 2,
+      memoryMegabytes: 512,
+      timeout: importTimeout,
+      environment: {
+        DEVICES_TABLE: data.devices.tableName,
+        DIRECTORY_TABLE: data.directory.tableName,
+        IMPORTS_BUCKET: data.imports.bucketName,
+        IMPORTS_QUEUE_URL: imports.queueUrl,
+      },
+      statements: [
+        consumeQueue(imports),
+        allow(['sqs:SendMessage'], [imports.queueArn]),
+        allow(['s3:GetObject', 's3:PutObject'], [importFiles]),
+        tableAccess(data.devices, everyAction),
+        tableAccess(data.directory, everyAction),
+      ],
+      wildcards: { [importFiles]: 'Each import is an object of its own.' },
+    });
+    readQueue(importer, imports, { size: 1, concurrency: 2 });
+
+    const behindApi = [places, enrollment, devices, commands, describe];
+    this.api = new ManagementApi(this, 'ManagementApi', {
+      name: `${prefix}-management`,
+      routes,
+      functions: new Map(behindApi.map((served) => [served.name, served])),
+      authorizer: authorize,
+      logs: defaults.logs,
+    });
+    new CfnOutput(this, 'ManagementApiUrl', { value: this.api.api.url });
+
+    this.functions = [authorize, ...behindApi, importer];
+  }
+}
+
+/** `manage-places` -> `ManagePlaces` */
+function constructId(name: string): string {
+  return name.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());
+}

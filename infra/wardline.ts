@@ -1,0 +1,72 @@
+import { App, type AppProps, type Environment, Tags, Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks, HIPAASecurityChecks, ServerlessChecks } from 'cdk-nag';
+import type { FunctionDefaults } from './constructs/wardline-function.ts';
+import type { Settings } from './settings.ts';
+import { DataStack } from './stacks/data.ts';
+import { DevicesStack } from './stacks/devices.ts';
+import { ManagementStack } from './stacks/management.ts';
+
+/** Behaviour of CDK that we rely on, set here so that every way of starting a synth has the same. */
+export const cdkBehaviour: Readonly<Record<string, boolean>> = {
+  '@aws-cdk/core:enablePartitionLiterals': false,
+  '@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy': true,
+  '@aws-cdk/aws-apigateway:disableCloudWatchRole': true,
+  '@aws-cdk/aws-iam:minimizePolicies': true,
+  '@aws-cdk/aws-ec2:restrictDefaultSecurityGroup': false,
+  '@aws-cdk/aws-lambda:createNewPoliciesWithAddToRolePolicy': false,
+  '@aws-cdk/aws-kms:aliasNameRef': true,
+  '@aws-cdk/aws-lambda:recognizeLayerVersion': true,
+};
+
+/** The stacks of one deployment. */
+export interface Wardline {
+  readonly app: App;
+  readonly data: DataStack;
+  readonly devices: DevicesStack;
+  readonly management: ManagementStack;
+}
+
+/**
+ * Defines all stacks.
+ *
+ * @param bundles the folder with one bundle for each function
+ */
+export function defineWardline(app: App, settings: Settings, bundles: string): Wardline {
+  const env: Environment = {
+    ...(settings.account === undefined ? {} : { account: settings.account }),
+    ...(settings.region === undefined ? {} : { region: settings.region }),
+  };
+  const data = new DataStack(app, 'WardlineData', {
+    env,
+    settings,
+    terminationProtection: true,
+    description: 'Wardline: tables, keys, audit',
+  });
+  const functions: FunctionDefaults = {
+    prefix: settings.name,
+    bundles,
+    logs: { key: data.operationsKey, days: settings.retention.logDays },
+  };
+  const devices = new DevicesStack(app, 'WardlineDevices', {
+    env,
+    settings,
+    data,
+    functions,
+    description: 'Wardline: what devices talk to',
+  });
+  const management = new ManagementStack(app, 'WardlineManagement', {
+    env,
+    settings,
+    data,
+    functions,
+    description: 'Wardline: what people talk to',
+  });
+  Tags.of(app).add('application', settings.name);
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new HIPAASecurityChecks(app), new ServerlessChecks(app));
+  return { app, data, devices, management };
+}
+
+/** A CDK app with the behaviour that the stacks rely on. */
+export function newApp(props: AppProps = {}): App {
+  return new App({ analyticsReporting: false, ...props, context: { ...cdkBehaviour, ...props.context } });
+}
