@@ -26,6 +26,25 @@ export interface Page<Entry> {
   readonly after?: string;
 }
 
+/** Reads a site consistently: 1 read unit. */
+export async function getSite(directory: Table, siteId: string): Promise<Site | undefined> {
+  const item = await getItem(directory, sitePartition(siteId), siteSortKey);
+  return item === undefined ? undefined : v.parse(Site, item);
+}
+
+/** Reads a care unit consistently: 1 read unit. */
+export async function getUnit(directory: Table, siteId: string, unitId: string): Promise<Unit | undefined> {
+  const item = await getItem(directory, sitePartition(siteId), unitPrefix + unitId);
+  return item === undefined ? undefined : v.parse(Unit, item);
+}
+
+async function getItem(table: Table, pk: string, sk: string): Promise<Item | undefined> {
+  const answer = await table.client.send(
+    new GetCommand({ TableName: table.name, Key: { pk, sk }, ConsistentRead: true }),
+  );
+  return answer.Item;
+}
+
 /** Sites and care units in the Directory table. */
 export class PlaceStore {
   readonly #table: Table;
@@ -40,16 +59,14 @@ export class PlaceStore {
     this.#devices = devices;
   }
 
-  /** Reads a site consistently: 1 read unit. */
-  async getSite(siteId: string): Promise<Site | undefined> {
-    const item = await this.#get(sitePartition(siteId), siteSortKey);
-    return item === undefined ? undefined : v.parse(Site, item);
+  /** The site, or undefined. 1 read unit. */
+  getSite(siteId: string): Promise<Site | undefined> {
+    return getSite(this.#table, siteId);
   }
 
-  /** Reads a unit consistently: 1 read unit. */
-  async getUnit(siteId: string, unitId: string): Promise<Unit | undefined> {
-    const item = await this.#get(sitePartition(siteId), unitPrefix + unitId);
-    return item === undefined ? undefined : v.parse(Unit, item);
+  /** The unit, or undefined. 1 read unit. */
+  getUnit(siteId: string, unitId: string): Promise<Unit | undefined> {
+    return getUnit(this.#table, siteId, unitId);
   }
 
   /** Sites by name: one request to the index, which may lag by a moment. `after` is a position of the page before. */
@@ -205,13 +222,6 @@ export class PlaceStore {
       }),
     );
     return (answer.Items ?? []).length > 0;
-  }
-
-  async #get(pk: string, sk: string): Promise<Item | undefined> {
-    const answer = await this.#table.client.send(
-      new GetCommand({ TableName: this.#table.name, Key: { pk, sk }, ConsistentRead: true }),
-    );
-    return answer.Item;
   }
 
   #countUnits(siteId: string, change: 1 | -1): WritePart {
