@@ -65,7 +65,8 @@ export const settingDefinitions = {
   },
   oidc: {
     schema: v.strictObject({
-      issuer,
+      /** One issuer, or several whose tokens are all accepted. */
+      issuer: v.union([issuer, v.pipe(v.array(issuer), v.minLength(1))]),
       audience: v.pipe(v.string(), v.minLength(1)),
       rolesClaim: v.optional(v.pipe(v.string(), v.minLength(1)), 'roles'),
       sitesClaim: v.optional(v.pipe(v.string(), v.minLength(1)), 'sites'),

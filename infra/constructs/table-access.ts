@@ -20,7 +20,14 @@ export function tableAccess(table: TableV2, actions: readonly TableAction[]): Po
   );
 }
 
-/** Lets a function query one index of a table. */
-export function indexAccess(table: TableV2, index: string): PolicyStatement {
-  return allow(['dynamodb:Query'], [`${table.tableArn}/index/${index}`]);
+/** Lets a function read one index of a table. */
+export function indexAccess(
+  table: TableV2,
+  index: string,
+  actions: readonly ('Query' | 'Scan')[] = ['Query'],
+): PolicyStatement {
+  return allow(
+    actions.map((action) => `dynamodb:${action}`),
+    [`${table.tableArn}/index/${index}`],
+  );
 }

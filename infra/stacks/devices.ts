@@ -33,9 +33,12 @@ export class DevicesStack extends Stack {
   readonly enrollApi: HttpFront;
   /** Wake-ups that could not be handed over within a day. */
   readonly pushFailures: Queue;
+  /** Revocations that could not be carried out within a day. */
+  readonly retireFailures: Queue;
   /** Messages and events that no function could process. */
   readonly messageFailures: Queue;
   readonly presenceFailures: Queue;
+  readonly presenceQueue: Queue;
 
   constructor(scope: Construct, id: string, props: DevicesStackProps) {
     super(scope, id, props);
@@ -47,6 +50,7 @@ export class DevicesStack extends Stack {
 
     this.messageFailures = deadLetterQueue(this, 'MessageFailures', `${prefix}-device-message-failures`, key);
     this.pushFailures = deadLetterQueue(this, 'PushFailures', `${prefix}-push-failures`, key);
+    this.retireFailures = deadLetterQueue(this, 'RetireFailures', `${prefix}-retire-failures`, key);
     this.presenceFailures = deadLetterQueue(this, 'PresenceFailures', `${prefix}-presence-failures`, key);
 
     const replies = [iot('topic/wardline/*/checkin/accepted'), iot('topic/wardline/*/checkin/rejected')];
@@ -65,7 +69,7 @@ export class DevicesStack extends Stack {
       wildcards: Object.fromEntries(replies.map((topic) => [topic, 'Answers each device on a topic of its own.'])),
     });
 
-    const wakeUps = iot('client/d-*');
+    const connections = iot('client/d-*');
     const push = new WardlineFunction(this, 'Push', {
       ...defaults,
       name: 'device-push',
@@ -77,9 +81,11 @@ export class DevicesStack extends Stack {
       statements: [
         ...consumeStream(streamArn(data), this.pushFailures),
         tableAccess(data.devices, ['UpdateItem']),
-        allow(['iot:SendDirectMessage'], [wakeUps], { StringLike: { 'iot:Topic': 'wardline/*/wake' } }),
+        allow(['iot:SendDirectMessage'], [connections], { StringLike: { 'iot:Topic': 'wardline/*/wake' } }),
       ],
-      wildcards: { [wakeUps]: 'Wakes whichever device has a command waiting; the topic is limited by a condition.' },
+      wildcards: {
+        [connections]: 'Wakes whichever device has a command waiting; the topic is limited by a condition.',
+      },
     });
     readStream(push, {
       streamArn: streamArn(data),
@@ -122,7 +128,9 @@ export class DevicesStack extends Stack {
       environment: { CA_KEY_ID: caKey.keyId, TRUSTSTORE_BUCKET: data.truststore.bucketName },
       statements: [
         allow(['kms:Sign', 'kms:GetPublicKey'], [caKey.keyArn]),
-        allow(['s3:PutObject'], [data.truststore.arnForObjects(truststoreKey)]),
+        allow(['s3:GetObject', 's3:PutObject'], [data.truststore.arnForObjects(truststoreKey)]),
+        // Without it S3 answers "access denied" for an object that does not exist yet.
+        allow(['s3:ListBucket'], [data.truststore.bucketArn]),
       ],
       outsideVpc: 'Runs only during a deployment and answers to an address that CloudFormation names.',
     });
@@ -200,11 +208,40 @@ export class DevicesStack extends Stack {
       reservedConcurrency: 20,
       memoryMegabytes: 512,
       timeout: Duration.seconds(5),
-      environment: { DEVICES_TABLE: data.devices.tableName, DIRECTORY_TABLE: data.directory.tableName },
+      environment: {
+        DEVICES_TABLE: data.devices.tableName,
+        DIRECTORY_TABLE: data.directory.tableName,
+        DEVICE_CA_CERTIFICATE: certificatePem,
+      },
       statements: [
         tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem', 'ConditionCheckItem']),
         tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem', 'ConditionCheckItem']),
       ],
+    });
+
+    const retire = new WardlineFunction(this, 'Retire', {
+      ...defaults,
+      name: 'device-retire',
+      description: 'Switches off certificates that a device no longer has, and cuts off a revoked device',
+      invocation: { kind: 'polled' },
+      reservedConcurrency: 5,
+      timeout: Duration.seconds(30),
+      statements: [
+        ...consumeStream(streamArn(data), this.retireFailures),
+        allow(['iot:UpdateCertificate'], [certificates]),
+        allow(['iot:DeleteConnection'], [connections]),
+      ],
+      wildcards: {
+        [certificates]: 'Switches off the certificate of whichever device was revoked or renewed.',
+        [connections]: 'Disconnects whichever device was revoked.',
+      },
+    });
+    readStream(retire, {
+      streamArn: streamArn(data),
+      batchSize: 10,
+      pattern: { eventName: ['MODIFY'], dynamodb: { Keys: { sk: { S: ['HEAD'] } } } },
+      maxAge: Duration.hours(24),
+      failures: this.retireFailures,
     });
 
     new DeviceMessages(this, 'Messages', { checkIn, presence: presenceQueue, failures: this.messageFailures });
@@ -262,7 +299,8 @@ export class DevicesStack extends Stack {
     new CfnOutput(this, 'DeviceCaCertificate', { value: certificatePem });
     new CfnOutput(this, 'ProvisioningTemplateName', { value: names.provisioningTemplate });
 
-    this.functions = [checkIn, push, presence, authority, enroll, certificate, hook];
+    this.presenceQueue = presenceQueue;
+    this.functions = [checkIn, push, presence, authority, enroll, certificate, hook, retire];
   }
 }
 

@@ -53,7 +53,7 @@ export class ManagementStack extends Stack {
       reservedConcurrency: 50,
       timeout: Duration.seconds(10),
       environment: {
-        OIDC_ISSUER: oidc.issuer,
+        OIDC_ISSUER: [oidc.issuer].flat().join(' '),
         OIDC_AUDIENCE: oidc.audience,
         ROLES_CLAIM: oidc.rolesClaim,
         SITES_CLAIM: oidc.sitesClaim,
@@ -89,8 +89,13 @@ export class ManagementStack extends Stack {
       });
 
     const places = served('manage-places', 'Sites and care units', {
-      environment: { DIRECTORY_TABLE: data.directory.tableName },
-      statements: [tableAccess(data.directory, everyAction), indexAccess(data.directory, 'byKind')],
+      environment: { DIRECTORY_TABLE: data.directory.tableName, DEVICES_TABLE: data.devices.tableName },
+      statements: [
+        tableAccess(data.directory, everyAction),
+        indexAccess(data.directory, 'byKind'),
+        // A place that still has devices is not deleted.
+        indexAccess(data.devices, 'bySite'),
+      ],
     });
     const enrollment = served('manage-enrollment', 'Enrolment tokens', {
       environment: { DIRECTORY_TABLE: data.directory.tableName },
@@ -108,7 +113,7 @@ export class ManagementStack extends Stack {
       },
       statements: [
         tableAccess(data.devices, everyAction),
-        indexAccess(data.devices, 'bySite'),
+        indexAccess(data.devices, 'bySite', ['Query', 'Scan']),
         tableAccess(data.directory, everyAction),
         indexAccess(data.directory, 'byKind'),
         allow(['iot:UpdateCertificate'], [certificates]),
