@@ -1,4 +1,4 @@
-import type { Channel, TlsSessions } from './channel/channel.ts';
+import type { Channel, OnWake, TlsSessions } from './channel/channel.ts';
 import { httpsChannel } from './channel/https.ts';
 import { mqttChannel } from './channel/mqtt.ts';
 import type { HttpsIdentity } from './channel/request.ts';
@@ -20,7 +20,7 @@ export interface ConnectOptions {
   readonly prefer?: 'mqtt' | 'https';
   readonly ca?: string;
   readonly sessions?: TlsSessions;
-  readonly onWake: () => void;
+  readonly onWake: OnWake;
   readonly signal: AbortSignal;
 }
 

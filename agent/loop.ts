@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { backoff } from './backoff.ts';
-import type { Channel } from './channel/channel.ts';
+import type { Channel, OnWake } from './channel/channel.ts';
 import {
   type CheckIn,
   CheckInRefused,
@@ -17,7 +17,7 @@ export interface LoopParts {
   readonly machine: Machine;
   readonly journal: Journal;
   /** Opens a channel; `onWake` is to be called when the server says that there is something to fetch. */
-  readonly connect: (onWake: () => void, signal: AbortSignal) => Promise<Channel>;
+  readonly connect: (onWake: OnWake, signal: AbortSignal) => Promise<Channel>;
   /** Called between check-ins; says whether the identity was renewed, so that the loop connects with the new one. */
   readonly renew?: (signal: AbortSignal) => Promise<boolean>;
   /** Called after each check-in that the server accepted. */
@@ -45,6 +45,8 @@ export class Loop {
   #channel: Channel | undefined;
   #sent: { inventory?: string; inventoryAt: number; posture?: string } = { inventoryAt: 0 };
   #fullReport = true;
+  /** The newest wake-up that no accepted check-in has named yet. */
+  #wake: number | undefined;
   #queue: Promise<void> = Promise.resolve();
   readonly #running = new Set<string>();
   /** Server's clock minus ours. */
@@ -89,7 +91,7 @@ export class Loop {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        const channel = await this.#parts.connect(() => this.#bell.ring(), signal);
+        const channel = await this.#parts.connect((n) => this.#woken(n), signal);
         this.#channel = channel;
         try {
           await this.#serve(channel, signal, () => {
@@ -108,6 +110,11 @@ export class Loop {
       }
     }
     await this.#queue;
+  }
+
+  #woken(n: number | undefined): void {
+    if (n !== undefined) this.#wake = Math.max(n, this.#wake ?? 0);
+    this.#bell.ring();
   }
 
   async #serve(channel: Channel, signal: AbortSignal, succeeded: () => void): Promise<void> {
@@ -166,6 +173,7 @@ export class Loop {
     const withPosture = full || postureHash !== this.#sent.posture;
     const clinical = machine.clinical?.();
     const desiredVersion = machine.desiredVersion?.();
+    const wake = this.#wake;
     const results = journal.unreported().slice(0, RESULTS_PER_CHECK_IN);
     this.#fullReport = false;
     return {
@@ -177,7 +185,8 @@ export class Loop {
           ? {}
           : { clinical: { state: clinical.state, at: new Date(clinical.at).toISOString() } }),
         ...(desiredVersion === undefined ? {} : { desiredVersion }),
-        ...(results.length === 0 ? {} : { results }),
+        ...(results.length === 0 ? {} : { results: [...results] }),
+        ...(wake === undefined ? {} : { wake }),
       },
       commit: ({ resultsTaken }) => {
         if (withInventory) {
@@ -185,6 +194,7 @@ export class Loop {
           this.#sent.inventoryAt = now;
         }
         if (withPosture) this.#sent.posture = postureHash;
+        if (wake === this.#wake) this.#wake = undefined;
         if (resultsTaken) journal.reported(results);
       },
     };

@@ -1,3 +1,4 @@
+import type { ClinicalState } from '../shared/devices/device.ts';
 import type { DeliveredCommand } from './channel/messages.ts';
 
 /** What became of a command on the machine. */
@@ -16,7 +17,7 @@ export interface Machine {
   /** Security state: small, changes more often. */
   posture(): Promise<Facts>;
   /** Clinical use; a machine that has none says nothing. `at` in milliseconds since the epoch. */
-  clinical?(): { readonly state: string; readonly at: number };
+  clinical?(): { readonly state: ClinicalState; readonly at: number };
   /** The version of the desired state in effect; a machine that applies none says nothing. */
   desiredVersion?(): number | undefined;
   /** The server's desired state has changed. */

@@ -11,6 +11,9 @@ export interface Channel {
   close(): Promise<void>;
 }
 
+/** Told of a wake-up; `n` is repeated in the check-in that it causes. */
+export type OnWake = (n: number | undefined) => void;
+
 /** What it takes to open a channel. */
 export interface ChannelOptions {
   /** `mqtts://host:port`, or the base URL of the device host. */
@@ -19,8 +22,8 @@ export interface ChannelOptions {
   readonly identity: HttpsIdentity;
   /** PEM of the authority that the server's certificate ends in; the system's list when left out. */
   readonly ca?: string;
-  /** Called when the server says that there is something to fetch. Never called over HTTPS. */
-  readonly onWake?: () => void;
+  /** Called when the server says that there is something to fetch, with the number of the wake-up. Never over HTTPS. */
+  readonly onWake?: OnWake;
   /** Where TLS sessions are kept between connections to the same server, so that the next handshake is shorter. */
   readonly sessions?: TlsSessions;
   /** Without an answer for this long a check-in has failed. 30,000 when left out. */

@@ -1,32 +1,15 @@
+import type { CheckInMessage, CommandResult as Result } from '../../shared/protocols/agent/messages.ts';
+
 /**
  * The agent protocol as a device sees it (docs/protocols/agent.md). What the server says is read tolerantly: unknown
  * members are left alone, a command that makes no sense is dropped and the rest of the reply still counts.
  */
 
 /** What became of one command, as it is reported. */
-export interface CommandResult {
-  readonly commandId: string;
-  readonly status: 'acknowledged' | 'failed' | 'deferred';
-  /** A stable word, for `failed` and `deferred`. */
-  readonly reason?: string;
-  /** RFC 3339, for `deferred`: when the device will look at it again. */
-  readonly until?: string;
-  /** At most 4 KB of JSON. */
-  readonly detail?: Readonly<Record<string, unknown>>;
-}
+export type CommandResult = Readonly<Result>;
 
 /** One check-in. */
-export interface CheckIn {
-  readonly clientToken?: string;
-  /** RFC 3339, the device's clock. */
-  readonly at: string;
-  readonly inventory?: Readonly<Record<string, unknown>>;
-  readonly posture?: Readonly<Record<string, unknown>>;
-  readonly clinical?: { readonly state: string; readonly at: string };
-  /** The version of the desired state that is in effect on the device. */
-  readonly desiredVersion?: number;
-  readonly results?: readonly CommandResult[];
-}
+export type CheckIn = Readonly<CheckInMessage>;
 
 /** A command as it is delivered. */
 export interface DeliveredCommand {
@@ -105,6 +88,17 @@ export function parseRefusal(text: string, status: number): CheckInRefused {
   const said = typeof problem['status'] === 'number' ? problem['status'] : status;
   const words = [problem['title'], problem['detail']].filter((part) => typeof part === 'string').join(': ');
   return new CheckInRefused(said, `the check-in was refused with ${said}: ${words.slice(0, 500)}`);
+}
+
+/** The `n` of a wake-up; undefined for a payload that has none. The wake-up itself counts either way. */
+export function parseWakeUp(text: string): number | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const n = isRecord(value) ? value['n'] : undefined;
+    return typeof n === 'number' && Number.isSafeInteger(n) && n >= 0 ? n : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether a value is a JSON object. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import type { Channel, ChannelOptions } from './channel.ts';
-import { type CheckInReply, isRecord, parseRefusal, parseReply } from './messages.ts';
+import { type CheckInReply, isRecord, parseRefusal, parseReply, parseWakeUp } from './messages.ts';
 
 /** A check-in that waits for its reply. */
 interface Waiting {
@@ -27,7 +27,7 @@ export async function mqttChannel(options: ChannelOptions): Promise<Channel> {
   client.on('close', end);
   client.on('message', (topic, payload) => {
     const text = payload.toString('utf8');
-    if (topic === topics.wake) options.onWake?.();
+    if (topic === topics.wake) options.onWake?.(parseWakeUp(text));
     else if (topic === topics.accepted) answer(waiting, text, (one) => one.resolve(parseReply(text)));
     else if (topic === topics.rejected) answer(waiting, text, (one) => one.reject(parseRefusal(text, 400)));
   });

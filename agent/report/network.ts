@@ -14,7 +14,7 @@ export interface NetworkInterface {
   readonly defaultRoute: boolean;
 }
 
-/** The interfaces, without loopback, in order of name. */
+/** The interfaces in order of name, without loopback and without virtual ones that have no address. */
 export function networkInterfacesOf(system: System): NetworkInterface[] {
   const routes = parseDefaultRoutes(system.text('/proc/net/route') ?? '');
   const addresses = system.addresses();
@@ -32,8 +32,9 @@ export function networkInterfacesOf(system: System): NetworkInterface[] {
         state: system.text(`${folder}/operstate`)?.trim() ?? 'unknown',
         addresses: routable(addresses[name]),
         defaultRoute: routes.includes(name),
-      };
-    });
+      } as const;
+    })
+    .filter(({ kind, addresses: own }) => kind !== 'virtual' || own.length > 0);
 }
 
 function routable(addresses: ReturnType<typeof networkInterfaces>[string]): string[] {
