@@ -48,7 +48,7 @@ export function parseCertificateRequest(body: string | Uint8Array): CertificateR
   const request = decode(der);
   const info = request.certificationRequestInfo;
   const key = publicKeyOf(new Uint8Array(AsnConvert.serialize(info.subjectPKInfo)));
-  checkKey(key);
+  checkKey(key, info.subjectPKInfo.algorithm.parameters);
   checkSignature(request, key);
   const subject = readSubject(info.subject);
   const [serialText, ...more] = subject.serialNumbers;
@@ -90,6 +90,7 @@ function requestDer(body: string | Uint8Array): Uint8Array {
 }
 
 const sequenceTag = 0x30;
+const objectIdentifierTag = 0x06;
 
 function decode(der: Uint8Array): CertificationRequest {
   if (derLength(der) !== der.length) {
@@ -124,7 +125,7 @@ function publicKeyOf(spki: Uint8Array): KeyObject {
 }
 
 /** RSA of 2048 to 4096 bits, P-256 or P-384: what AWS IoT Core registers. */
-function checkKey(key: KeyObject): void {
+function checkKey(key: KeyObject, parameters: ArrayBuffer | null | undefined): void {
   const details = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'rsa') {
     const { modulusLength = 0, publicExponent = 0n } = details;
@@ -137,7 +138,9 @@ function checkKey(key: KeyObject): void {
     return;
   }
   if (key.asymmetricKeyType === 'ec') {
-    if (details.namedCurve !== 'prime256v1' && details.namedCurve !== 'secp384r1') {
+    // OpenSSL also recognizes a known curve spelled out in its parameters; few others do (RFC 5480 forbids it).
+    const named = parameters != null && new Uint8Array(parameters)[0] === objectIdentifierTag;
+    if (!named || (details.namedCurve !== 'prime256v1' && details.namedCurve !== 'secp384r1')) {
       throw new InvalidCertificateRequest('An EC key must be on the curve P-256 or P-384, given by name');
     }
     return;
