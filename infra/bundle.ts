@@ -33,6 +33,9 @@ export function bundleFunctions(outFolder: string = bundleFolder): Metafile {
     format: 'esm',
     // The SDK's ES modules tree-shake; its CommonJS builds do not.
     mainFields: ['module', 'main'],
+    // Lambda hands credentials over in the environment. The SDK's other sources (profiles, SSO, instance metadata) are
+    // imported only when these are missing, and would be a third of every bundle.
+    external: otherCredentialSources,
     // CommonJS dependencies inside an ES module still ask for require, and for the folder that their files lie in.
     banner: {
       js: "import{createRequire as cR}from'node:module';const require=cR(import.meta.url),__dirname=import.meta.dirname;",
@@ -49,6 +52,15 @@ export function bundleFunctions(outFolder: string = bundleFolder): Metafile {
   writeFileSync(join(outFolder, 'meta.json'), JSON.stringify(result.metafile));
   return result.metafile;
 }
+
+const otherCredentialSources = [
+  '@aws-sdk/credential-provider-http',
+  '@aws-sdk/credential-provider-ini',
+  '@aws-sdk/credential-provider-process',
+  '@aws-sdk/credential-provider-sso',
+  '@aws-sdk/credential-provider-web-identity',
+  '@smithy/credential-provider-imds',
+];
 
 /** The names of all functions: the folders of `functions/` that hold a `handler.ts`. */
 export function functionNames(): string[] {
