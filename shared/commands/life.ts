@@ -5,13 +5,14 @@ const { Queued, Pushed, Delivered, Acknowledged, Verified, Failed, Deferred, Exp
 
 /**
  * Which change may follow which status. A result may come from `queued` or `pushed`: the device can be faster than
- * our note that it fetched the command. A `deferred` command may be cancelled, because the device has given it back:
+ * our note that it fetched the command. From `delivered` straight to `verified` goes a wiped device: it enrols anew and
+ * remembers no command to answer. A `deferred` command may be cancelled, because the device has given it back:
  * it must not carry it out before it is handed out again.
  */
 const next: Readonly<Record<CommandStatus, readonly CommandStatus[]>> = {
   [Queued]: [Pushed, Delivered, Acknowledged, Failed, Deferred, Expired, Cancelled],
   [Pushed]: [Delivered, Acknowledged, Failed, Deferred, Expired, Cancelled],
-  [Delivered]: [Acknowledged, Failed, Deferred, Expired],
+  [Delivered]: [Acknowledged, Verified, Failed, Deferred, Expired],
   [Deferred]: [Delivered, Acknowledged, Failed, Deferred, Expired, Cancelled],
   [Acknowledged]: [Verified],
   [Verified]: [],
@@ -73,11 +74,14 @@ export function closedUnverified(command: StoredCommand, now: string): StoredCom
   return { ...command, closedAt: now, revision: command.revision + 1 };
 }
 
-/** A repeated "not now" that moves nothing. */
+/**
+ * A repeated "not now". The device does not hold the command, so it cannot have thought again: only another reason or
+ * a time that differs by more than a minute is news.
+ */
 function isSameDeferral(command: StoredCommand, change: WantedChange): boolean {
   if (command.status !== Deferred || change.status !== Deferred) return false;
-  const reason = command.history.at(-1)?.reason;
-  return reason === change.reason && (change.until ?? '') <= (command.deferredUntil ?? '');
+  const moved = Date.parse(change.until ?? change.at) - Date.parse(command.deferredUntil ?? change.at);
+  return command.history.at(-1)?.reason === change.reason && Math.abs(moved) <= 60_000;
 }
 
 function remember(history: readonly CommandChange[], change: CommandChange): readonly CommandChange[] {

@@ -57,21 +57,6 @@ export async function readQueue(
   return head === undefined ? { open } : { device: deviceOf(head), open };
 }
 
-/** Those of the commands that are open, read consistently in one request. At most 100 ids. */
-export async function getOpenCommands(
-  table: Table,
-  id: DeviceId,
-  commandIds: readonly CommandId[],
-): Promise<StoredCommand[]> {
-  if (commandIds.length === 0) return [];
-  return (
-    await batchGet(
-      table,
-      commandIds.map((commandId) => ({ pk: devicePartition(id), sk: sortKeys.open(commandId) })),
-    )
-  ).map(commandOf);
-}
-
 /** The command, open or closed. One request, 2 read units. */
 export async function getStoredCommand(
   table: Table,
@@ -237,7 +222,8 @@ function failedGuardOf(error: unknown): Item | undefined | 'other' {
 /** Only what changes in a life; the rest of the item stays untouched. */
 const mutable = ['status', 'history', 'detail', 'deferredUntil', 'verifyUntil', 'revision'] as const;
 
-function updateOf(before: StoredCommand, after: StoredCommand) {
+function updateOf(commandBefore: StoredCommand, commandAfter: StoredCommand) {
+  const [before, after] = [storable(commandBefore), storable(commandAfter)];
   const set = mutable.filter((name) => after[name] !== undefined && after[name] !== before[name]);
   const remove = mutable.filter((name) => after[name] === undefined && before[name] !== undefined);
   return {
@@ -247,7 +233,7 @@ function updateOf(before: StoredCommand, after: StoredCommand) {
     ].join(' '),
     ExpressionAttributeNames: Object.fromEntries([...set, ...remove].map((name) => [`#${name}`, name])),
     ExpressionAttributeValues: {
-      ':revision': before.revision,
+      ':revision': commandBefore.revision,
       ...Object.fromEntries(set.map((name) => [`:${name}New`, after[name]])),
     },
   };
@@ -349,22 +335,38 @@ export async function insertCommand(
   }
 }
 
-/** The item of an open command. */
-export const openItem = (command: StoredCommand): Item => ({
+const openItem = (command: StoredCommand): Item => ({
+  ...storable(command),
   pk: devicePartition(command.deviceId),
   sk: sortKeys.open(command.id),
-  ...command,
 });
 
 const closedItem = (command: StoredCommand): Item => ({
-  ...command,
+  ...storable(command),
   pk: devicePartition(command.deviceId),
   sk: sortKeys.closed(command.id),
   ttl: Math.floor(Date.parse(command.closedAt ?? command.createdAt) / 1_000) + closedDays * 86_400,
 });
 
+/**
+ * What the device said in its own words is kept as JSON text: DynamoDB refuses numbers, depths and names that JSON
+ * allows, and a result must not be lost to that.
+ */
+function storable(command: StoredCommand): Item {
+  const { detail, lateResult, ...rest } = command;
+  return {
+    ...rest,
+    ...(detail === undefined ? {} : { detail: JSON.stringify(detail) }),
+    ...(lateResult === undefined ? {} : { lateResult: JSON.stringify(lateResult) }),
+  };
+}
+
 /** The command that an item holds: only this file makes such items, so their form is known. */
 export function commandOf(item: Item): StoredCommand {
-  const { pk: _pk, sk: _sk, ttl: _ttl, ...command } = item;
-  return command as unknown as StoredCommand;
+  const { pk: _pk, sk: _sk, ttl: _ttl, detail, lateResult, ...command } = item;
+  return {
+    ...command,
+    ...(typeof detail === 'string' ? { detail: JSON.parse(detail) } : {}),
+    ...(typeof lateResult === 'string' ? { lateResult: JSON.parse(lateResult) } : {}),
+  } as unknown as StoredCommand;
 }

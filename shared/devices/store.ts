@@ -6,13 +6,15 @@ import {
   ScanCommand,
   TransactWriteCommand,
   type TransactWriteCommandInput,
+  UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
 import type { AuditItem } from '../audit/record.ts';
 import type { Table } from '../aws/dynamodb.ts';
-import { cancellationsOf, type Item } from '../aws/errors.ts';
+import { cancellationsOf, type Item, isConditionFailed, itemOfFailedCondition } from '../aws/errors.ts';
 import { retryContention } from '../aws/retry.ts';
 import { problems } from '../http/problem.ts';
-import { type Device, type DeviceId, deviceIdOf, Lifecycle, normalizeSerial } from './device.ts';
+import { type Device, type DeviceId, deviceIdOf, Lifecycle, normalizeSerial, type Presence } from './device.ts';
+import type { HeadChanges } from './head-changes.ts';
 import { bySite, certificatePartition, devicePartition, sitePartition, sortKeys, unitSortKey } from './keys.ts';
 
 /** One write of a transaction, in the document client's words. */
@@ -65,11 +67,176 @@ export async function getReport(
   table: Table,
   id: DeviceId,
   kind: 'inventory' | 'posture',
-): Promise<{ readonly at: string; readonly report: Item } | undefined> {
+): Promise<{ readonly at: string; readonly report: Readonly<Record<string, unknown>> } | undefined> {
   const { Item } = await table.client.send(
     new GetCommand({ TableName: table.name, Key: { pk: devicePartition(id), sk: sortKeys[kind] } }),
   );
-  return Item === undefined ? undefined : { at: String(Item['at']), report: Item['report'] as Item };
+  return Item === undefined
+    ? undefined
+    : { at: String(Item['at']), report: JSON.parse(String(Item['report'])) as Readonly<Record<string, unknown>> };
+}
+
+/** The reports of a check-in that are new, as the device sent them. */
+export type NewReports = { readonly [Kind in 'inventory' | 'posture']?: Readonly<Record<string, unknown>> };
+
+/**
+ * Writes what a check-in changes of the head, if the head still is what the change was decided on. One write unit per
+ * KB of the head; with reports a transaction, so that the head never names a report that is not there.
+ *
+ * @returns true when written; otherwise the head as it is now, to decide again; undefined when it is gone
+ */
+export async function saveHeadChanges(
+  table: Table,
+  seen: Device,
+  changes: HeadChanges,
+  reports: NewReports,
+): Promise<true | Device | undefined> {
+  const head = {
+    TableName: table.name,
+    Key: { pk: devicePartition(seen.id), sk: sortKeys.head },
+    ...headUpdate(seen, changes),
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  } as const;
+  const parts = Object.entries(reports).flatMap(([kind, report]) => reportPart(table, seen.id, kind, report, changes));
+  try {
+    if (parts.length === 0) await table.client.send(new UpdateCommand(head));
+    else await transact(table, [{ Update: head }, ...parts]);
+    return true;
+  } catch (error) {
+    if (isConditionFailed(error)) {
+      const current = itemOfFailedCondition(error);
+      return current === undefined ? undefined : deviceOf(current);
+    }
+    const first = cancellationsOf(error)?.[0];
+    if (first?.code !== 'ConditionalCheckFailed') throw error;
+    return first.item === undefined ? undefined : deviceOf(first.item);
+  }
+}
+
+/** Sections that are compared as they were seen: whoever was faster is looked at again. */
+const sections = ['clinical', 'inventory', 'posture', 'reportedVersion', 'reportedAt'] as const;
+
+function headUpdate(seen: Device, changes: HeadChanges) {
+  const { promotes, ...values } = changes;
+  const names = Object.keys(values);
+  const conditions = [
+    '#lifecycle = :enrolled',
+    promotes ? '#nextCertificate = :certificate' : '#certificate = :pinned',
+  ];
+  const used: Record<string, unknown> = { ':enrolled': Lifecycle.Enrolled };
+  if (!promotes) used[':pinned'] = seen.certificate;
+  for (const name of sections.filter((section) => names.includes(section))) {
+    const before = seen[name];
+    conditions.push(before === undefined ? `attribute_not_exists(#${name})` : `#${name} = :${name}Seen`);
+    if (before !== undefined) used[`:${name}Seen`] = before;
+  }
+  if (values.lastSeenAt !== undefined) {
+    conditions.push('(attribute_not_exists(#lastSeenAt) OR #lastSeenAt < :lastSeenAt)');
+  }
+  const removed = promotes ? ['nextCertificate', 'nextCertificateExpiresAt'] : [];
+  const named = new Set([...names, ...removed, 'lifecycle', promotes ? 'nextCertificate' : 'certificate']);
+  return {
+    UpdateExpression: [
+      `SET ${names.map((name) => `#${name} = :${name}`).join(', ')}`,
+      ...(removed.length > 0 ? [`REMOVE ${removed.map((name) => `#${name}`).join(', ')}`] : []),
+    ].join(' '),
+    ConditionExpression: conditions.join(' AND '),
+    ExpressionAttributeNames: Object.fromEntries([...named].map((name) => [`#${name}`, name])),
+    ExpressionAttributeValues: {
+      ...used,
+      ...Object.fromEntries(Object.entries(values).map(([name, value]) => [`:${name}`, value])),
+    },
+  };
+}
+
+/** The report beside the head. As JSON text: a device's own words may hold what DynamoDB's types do not. */
+function reportPart(
+  table: Table,
+  id: DeviceId,
+  kind: string,
+  report: Readonly<Record<string, unknown>>,
+  changes: HeadChanges,
+): WritePart[] {
+  if (kind !== 'inventory' && kind !== 'posture') return [];
+  const stored = changes[kind];
+  if (stored === undefined) return [];
+  const Item = { pk: devicePartition(id), sk: sortKeys[kind], ...stored, report: JSON.stringify(report) };
+  return [{ Put: { TableName: table.name, Item } }];
+}
+
+/**
+ * Writes the presence, if it still is what the change was decided on.
+ *
+ * @returns true when written; otherwise the device as it is now; undefined when there is none
+ */
+export async function savePresence(
+  table: Table,
+  id: DeviceId,
+  seen: Presence | undefined,
+  presence: Presence,
+): Promise<true | Device | undefined> {
+  try {
+    await table.client.send(
+      new UpdateCommand({
+        TableName: table.name,
+        Key: { pk: devicePartition(id), sk: sortKeys.head },
+        UpdateExpression: 'SET presence = :presence',
+        ConditionExpression:
+          seen === undefined ? 'attribute_exists(pk) AND attribute_not_exists(presence)' : 'presence = :seen',
+        ExpressionAttributeValues: { ':presence': presence, ...(seen === undefined ? {} : { ':seen': seen }) },
+        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+      }),
+    );
+    return true;
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+    const current = itemOfFailedCondition(error);
+    return current === undefined ? undefined : deviceOf(current);
+  }
+}
+
+/** What the device should be like, as the agent protocol hands it over. */
+export interface DesiredState {
+  readonly version: number;
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
+/** The desired state; undefined when none was set. 0.5 read units per 4 KB. */
+export async function getDesiredState(table: Table, id: DeviceId): Promise<DesiredState | undefined> {
+  const { Item } = await table.client.send(
+    new GetCommand({ TableName: table.name, Key: { pk: devicePartition(id), sk: sortKeys.desired } }),
+  );
+  if (Item === undefined) return undefined;
+  return {
+    version: Number(Item['version']),
+    state: JSON.parse(String(Item['state'])) as Readonly<Record<string, unknown>>,
+  };
+}
+
+/**
+ * The writes that give a device another desired state: the document and its version on the head, one higher than what
+ * was read. Condition: nobody else set one since.
+ */
+export function desiredStateParts(table: Table, seen: Device, state: DesiredState['state']): WritePart[] {
+  const pk = devicePartition(seen.id);
+  const version = seen.desiredVersion + 1;
+  return [
+    {
+      Update: {
+        TableName: table.name,
+        Key: { pk, sk: sortKeys.head },
+        UpdateExpression: 'SET desiredVersion = :next',
+        ConditionExpression: 'desiredVersion = :seen',
+        ExpressionAttributeValues: { ':seen': seen.desiredVersion, ':next': version },
+      },
+    },
+    {
+      Put: {
+        TableName: table.name,
+        Item: { pk, sk: sortKeys.desired, version, state: JSON.stringify(state) },
+      },
+    },
+  ];
 }
 
 /** Which devices to list. The first four are decided in the index, `matches` on the whole device. */

@@ -1,0 +1,33 @@
+import {
+  type IoTDataPlaneClient,
+  ResourceNotFoundException,
+  SendDirectMessageCommand,
+} from '@aws-sdk/client-iot-data-plane';
+
+/** Sends a JSON message to one connected client; false when it is not connected. */
+export type Wake = (clientId: string, topic: string, message: object) => Promise<boolean>;
+
+/**
+ * Wakes a client through AWS IoT Core. Without confirmation: the message is a hint that may be lost, and waiting
+ * seconds for the answer of a device that sleeps would hold up all others.
+ * https://docs.aws.amazon.com/iot/latest/developerguide/direct-messaging.html
+ */
+export const iotWaker =
+  (client: IoTDataPlaneClient): Wake =>
+  async (clientId, topic, message) => {
+    try {
+      await client.send(
+        new SendDirectMessageCommand({
+          clientId,
+          topic,
+          confirmation: false,
+          contentType: 'application/json',
+          payload: Buffer.from(JSON.stringify(message)),
+        }),
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof ResourceNotFoundException) return false;
+      throw error;
+    }
+  };

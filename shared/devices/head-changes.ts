@@ -1,0 +1,95 @@
+import { contentHash } from '../canonical-json.ts';
+import type { CheckInMessage } from '../protocols/agent/messages.ts';
+import type { Device, StoredReport } from './device.ts';
+import { type Caller, recognize } from './recognize.ts';
+import { effectiveTime, observationTime } from './report-time.ts';
+
+/** `lastSeenAt` is written when it is older than this: a check-in that brings nothing new writes nothing. */
+export const heartbeatMilliseconds = 3_600_000;
+
+/** What a check-in changes of the head. */
+export type HeadChanges = Partial<
+  Pick<
+    Device,
+    | 'lastSeenAt'
+    | 'channel'
+    | 'clinical'
+    | 'inventory'
+    | 'posture'
+    | 'reportedVersion'
+    | 'reportedAt'
+    | 'certificate'
+    | 'certificateSince'
+    | 'certificateExpiresAt'
+  >
+> & {
+  /** The renewed certificate was used: it is the pinned one now, and no other waits. */
+  readonly promotes?: true;
+};
+
+/**
+ * What the message changes of the head; undefined when nothing: it says nothing new, or only what is older than what
+ * is known.
+ *
+ * @param receivedAt milliseconds, our clock
+ */
+export function headChanges(
+  device: Device,
+  caller: Caller,
+  message: CheckInMessage,
+  receivedAt: number,
+): HeadChanges | undefined {
+  const at = new Date(effectiveTime(message.at, receivedAt)).toISOString();
+  const changes: HeadChanges = {
+    ...promotion(device, caller, receivedAt),
+    ...clinicalChange(device, message, receivedAt),
+    ...reportChange('inventory', device.inventory, message.inventory, at),
+    ...reportChange('posture', device.posture, message.posture, at),
+    ...versionChange(device, message, at),
+  };
+  const due = device.lastSeenAt === undefined || Date.parse(device.lastSeenAt) <= receivedAt - heartbeatMilliseconds;
+  if (!due && Object.keys(changes).length === 0) return undefined;
+  return { ...changes, ...seen(device, caller, receivedAt) };
+}
+
+/** Whoever writes anyway notes the time; it never goes back. */
+function seen(device: Device, caller: Caller, receivedAt: number): HeadChanges {
+  const lastSeenAt = new Date(receivedAt).toISOString();
+  if (device.lastSeenAt !== undefined && device.lastSeenAt >= lastSeenAt) return {};
+  return { lastSeenAt, channel: caller.channel };
+}
+
+function promotion(device: Device, caller: Caller, receivedAt: number): HeadChanges {
+  if (recognize(device, caller) !== 'next') return {};
+  return {
+    promotes: true,
+    certificate: caller.certificate,
+    certificateSince: new Date(receivedAt).toISOString(),
+    ...(device.nextCertificateExpiresAt === undefined ? {} : { certificateExpiresAt: device.nextCertificateExpiresAt }),
+  };
+}
+
+function clinicalChange(device: Device, message: CheckInMessage, receivedAt: number): HeadChanges {
+  if (message.clinical === undefined || message.clinical.state === device.clinical?.state) return {};
+  const at = new Date(observationTime(message.clinical.at, message.at, receivedAt)).toISOString();
+  if (device.clinical !== undefined && at < device.clinical.at) return {};
+  return { clinical: { state: message.clinical.state, at } };
+}
+
+function reportChange(
+  kind: 'inventory' | 'posture',
+  known: StoredReport | undefined,
+  report: Readonly<Record<string, unknown>> | undefined,
+  at: string,
+): HeadChanges {
+  if (report === undefined) return {};
+  const hash = contentHash(report);
+  if (known !== undefined && (known.hash === hash || at < known.at)) return {};
+  return { [kind]: { hash, at } };
+}
+
+function versionChange(device: Device, message: CheckInMessage, at: string): HeadChanges {
+  if (message.desiredVersion === undefined || message.desiredVersion === device.reportedVersion) return {};
+  if (device.reportedAt !== undefined && at < device.reportedAt) return {};
+  return { reportedVersion: message.desiredVersion, reportedAt: at };
+}
