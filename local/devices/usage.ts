@@ -96,8 +96,9 @@ function patternOf({ class: kind, unitKind }: DeviceProfile): Pattern {
   }
 }
 
-/** Longest use: what began longer ago is over. */
-const LONGEST_USE_DAYS = 10;
+/** Days that the longest use of a pattern takes (three sigma above its median), and one for where days meet. */
+const longestUse = ({ medianMinutes, spread }: Pattern): number =>
+  Math.ceil((medianMinutes * MINUTE * Math.exp(3 * spread)) / DAY) + 1;
 
 /** A stretch of time, milliseconds since the epoch, the end not included. */
 interface Interval {
@@ -115,13 +116,13 @@ export interface Usage {
 /** Clinical use of a device at a time. A function of its arguments alone: whenever it is asked, it tells the same story. */
 export function usageAt(seed: number, profile: DeviceProfile, time: number): Usage {
   const today = localDay(profile.timeZone, time);
-  const first = today - LONGEST_USE_DAYS;
-  const last = today + 2;
   const pattern = patternOf(profile);
+  const first = today - longestUse(pattern);
+  const last = today + 2;
   const uses: Interval[] = [];
   const service: Interval[] = [];
   const silent: Interval[] = [];
-  for (let day = first - LONGEST_USE_DAYS; day <= last; day += 1) {
+  for (let day = first - longestUse(pattern); day <= last; day += 1) {
     uses.push(...usesOf(seed, profile, pattern, day));
     service.push(...serviceOf(seed, profile, day));
     silent.push(...silenceOf(seed, profile, day));
@@ -155,7 +156,7 @@ function usesOf(seed: number, profile: DeviceProfile, pattern: Pattern, day: num
     );
     const from = timeOf(profile.timeZone, day, (hour + random()) * HOUR);
     const length = durationAround(random, pattern.medianMinutes * MINUTE, pattern.spread);
-    return { from, to: from + Math.min(length, LONGEST_USE_DAYS * DAY) };
+    return { from, to: from + length };
   });
 }
 
