@@ -73,6 +73,8 @@ export interface AwsResponse {
   readonly body?: string | Buffer;
   /** DynamoDB capacity units that the call consumed, for `--trace`. */
   readonly capacityUnits?: number;
+  /** The error code for `--trace` when the body is an error that was passed on. */
+  readonly error?: string;
 }
 
 /** How one AWS service is spoken to. `signingName` is the service of the SigV4 credential scope. */

@@ -139,7 +139,7 @@ export class AwsEndpoint {
     try {
       const response = await call.execute(principalOf(caller));
       if (fault !== undefined) return this.#struck(service, request, fault, note);
-      this.#record(note, response.status ?? 200, undefined, response.capacityUnits);
+      this.#record(note, response.status ?? 200, response.error, response.capacityUnits);
       return response;
     } catch (error) {
       return this.#failed(service, request, error, note);

@@ -74,6 +74,7 @@ export const dynamoDbService = (
           if (!failed && CHANGING.has(operation)) changed(names);
           return {
             status: answer.status,
+            ...(failed ? { error: errorCode(output) } : {}),
             headers: { 'content-type': 'application/x-amz-json-1.0' },
             body: metered
               ? asAsked(answer.body, output, input)
