@@ -34,7 +34,10 @@ export interface ControlPlaneParts {
  * both ARNs.
  */
 export function controlPlane(parts: ControlPlaneParts): AwsService {
-  return restService(['iot'], [...thingOperations(parts), ...certificateOperations(parts), ...attachmentOperations(parts)]);
+  return restService(
+    ['iot'],
+    [...thingOperations(parts), ...certificateOperations(parts), ...attachmentOperations(parts)],
+  );
 }
 
 function thingOperations({ cloud, registry }: ControlPlaneParts): Operation[] {
@@ -86,7 +89,9 @@ function thingOperations({ cloud, registry }: ControlPlaneParts): Operation[] {
         const given = attributesOf(input);
         const expected = input.members['expectedVersion'];
         const attributes =
-          given?.merge === true ? { ...registry.requireThing(name).attributes, ...given.attributes } : given?.attributes;
+          given?.merge === true
+            ? { ...registry.requireThing(name).attributes, ...given.attributes }
+            : given?.attributes;
         registry.updateThing(
           name,
           { thingTypeName: optionalMember(input, 'thingTypeName'), attributes },
@@ -114,7 +119,8 @@ function thingOperations({ cloud, registry }: ControlPlaneParts): Operation[] {
       permissions: () => [{ action: 'iot:DescribeEndpoint', resource: '*' }],
       execute(input) {
         const type = input.query['endpointType'] ?? 'iot:Data-ATS';
-        if (type !== 'iot:Data-ATS') throw iotErrors.invalid(`Endpoint type ${type} is not emulated by the local cloud`);
+        if (type !== 'iot:Data-ATS')
+          throw iotErrors.invalid(`Endpoint type ${type} is not emulated by the local cloud`);
         return { endpointAddress: `localhost:${cloud.ports.mqtt}` };
       },
     },
@@ -139,7 +145,9 @@ function certificateOperations({ cloud, registry, issuer, hasTemplate }: Control
       permissions: anywhere('RegisterCertificateWithoutCA'),
       execute(input) {
         const status = statusOf(optionalMember(input, 'status') ?? CertificateStatus.Inactive);
-        return answer(registry.registerCertificate(member(input, 'certificatePem'), status, { mode: 'SNI_ONLY' }).certificateId);
+        return answer(
+          registry.registerCertificate(member(input, 'certificatePem'), status, { mode: 'SNI_ONLY' }).certificateId,
+        );
       },
     },
     {
@@ -151,7 +159,9 @@ function certificateOperations({ cloud, registry, issuer, hasTemplate }: Control
       permissions: anywhere('RegisterCertificate'),
       execute() {
         // It needs a CA of the account (RegisterCACertificate), and this account has none.
-        throw iotErrors.certificateInvalid('CA certificate is not registered in this account; use RegisterCertificateWithoutCA');
+        throw iotErrors.certificateInvalid(
+          'CA certificate is not registered in this account; use RegisterCertificateWithoutCA',
+        );
       },
     },
     {
@@ -164,7 +174,11 @@ function certificateOperations({ cloud, registry, issuer, hasTemplate }: Control
         const { certificatePem, keyPair } = await issuer.createKeysAndCertificate();
         const status = flag(input, 'setAsActive') ? CertificateStatus.Active : CertificateStatus.Inactive;
         const { certificateId } = registry.registerCertificate(certificatePem, status, { mode: 'DEFAULT' });
-        return { ...answer(certificateId), certificatePem, keyPair: { PublicKey: keyPair.publicKey, PrivateKey: keyPair.privateKey } };
+        return {
+          ...answer(certificateId),
+          certificatePem,
+          keyPair: { PublicKey: keyPair.publicKey, PrivateKey: keyPair.privateKey },
+        };
       },
     },
     {
@@ -224,7 +238,8 @@ function certificateOperations({ cloud, registry, issuer, hasTemplate }: Control
       ],
       async execute(input) {
         const templateName = label(input, 'templateName');
-        if (!hasTemplate(templateName)) throw iotErrors.notFound(`Provisioning template ${templateName} does not exist`);
+        if (!hasTemplate(templateName))
+          throw iotErrors.notFound(`Provisioning template ${templateName} does not exist`);
         const endsAt = cloud.clock.now() + CLAIM_MS;
         const { certificatePem, keyPair } = await issuer.createKeysAndCertificate(endsAt);
         const { certificateId } = registry.registerCertificate(certificatePem, CertificateStatus.Active, {
@@ -281,7 +296,9 @@ function attachmentOperations({ registry }: ControlPlaneParts): Operation[] {
       method: 'GET',
       path: '/things/{thingName}/principals',
       query: ['maxResults', 'nextToken'],
-      permissions: (input) => [{ action: 'iot:ListThingPrincipals', resource: registry.thingArn(label(input, 'thingName')) }],
+      permissions: (input) => [
+        { action: 'iot:ListThingPrincipals', resource: registry.thingArn(label(input, 'thingName')) },
+      ],
       execute(input) {
         const { thingName } = registry.requireThing(label(input, 'thingName'));
         const { page, nextToken } = pageOf(registry.principalsOf(thingName), input);
@@ -293,13 +310,18 @@ function attachmentOperations({ registry }: ControlPlaneParts): Operation[] {
       method: 'GET',
       path: '/things/{thingName}/principals-v2',
       query: ['maxResults', 'nextToken', 'thingPrincipalType'],
-      permissions: (input) => [{ action: 'iot:ListThingPrincipals', resource: registry.thingArn(label(input, 'thingName')) }],
+      permissions: (input) => [
+        { action: 'iot:ListThingPrincipals', resource: registry.thingArn(label(input, 'thingName')) },
+      ],
       execute(input) {
         const { thingName } = registry.requireThing(label(input, 'thingName'));
         const wanted = input.query['thingPrincipalType'];
         const all = registry
           .principalsOf(thingName)
-          .map((id) => ({ principal: registry.certificateArn(id), thingPrincipalType: registry.thingsOf(id).get(thingName) ?? '' }))
+          .map((id) => ({
+            principal: registry.certificateArn(id),
+            thingPrincipalType: registry.thingsOf(id).get(thingName) ?? '',
+          }))
           .filter((entry) => wanted === undefined || entry.thingPrincipalType === wanted);
         const { page, nextToken } = pageOf(all, input);
         return { thingPrincipalObjects: page, ...nextToken };
@@ -337,7 +359,9 @@ function attachmentOperations({ registry }: ControlPlaneParts): Operation[] {
         const id = registry.requireCertificate(registry.certificateIdOfArn(label(input, 'target'))).certificateId;
         // A certificate has at most 10 policies: always one page.
         return {
-          policies: registry.policyNamesOf(id).map((policyName) => ({ policyName, policyArn: registry.policyArn(policyName) })),
+          policies: registry
+            .policyNamesOf(id)
+            .map((policyName) => ({ policyName, policyArn: registry.policyArn(policyName) })),
         };
       },
     },
@@ -347,10 +371,12 @@ function attachmentOperations({ registry }: ControlPlaneParts): Operation[] {
 function attributesOf(input: OperationInput): { attributes: Record<string, string>; merge: boolean } | undefined {
   const payload = input.members['attributePayload'];
   if (payload === undefined || payload === null) return undefined;
-  if (typeof payload !== 'object' || Array.isArray(payload)) throw iotErrors.invalid('attributePayload must be an object');
+  if (typeof payload !== 'object' || Array.isArray(payload))
+    throw iotErrors.invalid('attributePayload must be an object');
   const attributes: Record<string, string> = {};
   const given = payload['attributes'] ?? {};
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw iotErrors.invalid('attributes must be an object');
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw iotErrors.invalid('attributes must be an object');
   for (const [name, value] of Object.entries(given)) {
     if (typeof value !== 'string') throw iotErrors.invalid(`Attribute ${name} must be a string`);
     attributes[name] = value;
@@ -359,7 +385,8 @@ function attributesOf(input: OperationInput): { attributes: Record<string, strin
 }
 
 function statusOf(value: string): CertificateStatus {
-  if (value === CertificateStatus.Active || value === CertificateStatus.Inactive || value === CertificateStatus.Revoked) return value;
+  if (value === CertificateStatus.Active || value === CertificateStatus.Inactive || value === CertificateStatus.Revoked)
+    return value;
   throw iotErrors.invalid(`Invalid certificate status: ${value}`);
 }
 

@@ -1,5 +1,5 @@
-import { AwsError } from '../cloud.ts';
 import type { AwsResponse } from '../cloud.ts';
+import { AwsError } from '../cloud.ts';
 
 /** An error of IoT Core that carries further members, e.g. `resourceArn` of what exists already. */
 export class IotError extends AwsError {

@@ -48,7 +48,8 @@ export function matcher(pieces: readonly BoundPiece[]): Matcher {
   if (merged.length === 0) return (value) => value === '';
   if (merged.length === 1 && first?.kind === 'text') return (value) => value === first.text;
   if (merged.length === 1 && first?.kind === 'any') return () => true;
-  if (merged.length === 2 && first?.kind === 'text' && second?.kind === 'any') return (value) => value.startsWith(first.text);
+  if (merged.length === 2 && first?.kind === 'text' && second?.kind === 'any')
+    return (value) => value.startsWith(first.text);
   return (value) => globMatches(merged, value);
 }
 
@@ -89,7 +90,8 @@ function merge(pieces: readonly BoundPiece[]): BoundPiece[] {
   for (const piece of pieces) {
     const last = merged.at(-1);
     if (piece.kind === 'any' && last?.kind === 'any') continue;
-    if (piece.kind === 'text' && last?.kind === 'text') merged[merged.length - 1] = { kind: 'text', text: last.text + piece.text };
+    if (piece.kind === 'text' && last?.kind === 'text')
+      merged[merged.length - 1] = { kind: 'text', text: last.text + piece.text };
     else merged.push(piece);
   }
   return merged;

@@ -48,7 +48,9 @@ export class Issuer {
     this.#key ??= this.#signingKey();
     const certificate = await x509.X509CertificateGenerator.create(
       {
-        serialNumber: randomBytes(16).toString('hex').replace(/^[89a-f]/, '1'),
+        serialNumber: randomBytes(16)
+          .toString('hex')
+          .replace(/^[89a-f]/, '1'),
         subject: SUBJECT,
         issuer: ISSUER,
         // Backdated, so that a device whose clock is a little behind can use it at once.

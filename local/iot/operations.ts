@@ -82,7 +82,8 @@ function read(operation: Operation, labels: Record<string, string>, request: Aws
   const query: Record<string, string> = {};
   for (const [name, value] of request.query) {
     if (IGNORED_QUERY.has(name)) continue;
-    if (!operation.query?.includes(name)) throw iotErrors.invalid(`${operation.name}: ${name} is not emulated by the local cloud`);
+    if (!operation.query?.includes(name))
+      throw iotErrors.invalid(`${operation.name}: ${name} is not emulated by the local cloud`);
     query[name] = value;
   }
   return { labels, query, headers: request.headers, members: readMembers(operation, request.body), body: request.body };
@@ -100,7 +101,8 @@ function readMembers(operation: Operation, body: Buffer): Record<string, Json> {
     throw iotErrors.invalid(`${operation.name}: the body is not a JSON object`);
   }
   for (const name of Object.keys(parsed)) {
-    if (!operation.members.includes(name)) throw iotErrors.invalid(`${operation.name}: ${name} is not emulated by the local cloud`);
+    if (!operation.members.includes(name))
+      throw iotErrors.invalid(`${operation.name}: ${name} is not emulated by the local cloud`);
   }
   return parsed;
 }

@@ -53,7 +53,7 @@ const VARIABLES: readonly RegExp[] = [
   /^iot:Connection\.Thing\.Attributes\[[a-zA-Z0-9_.,@/:#-]+\]$/i,
   /^iot:Certificate\.(Subject|Issuer)\.[A-Za-z]+$/i,
   /^iot:Certificate\.(SerialNumber|AvailableKeys)$/i,
-  /^iot:(ConnectAttributes|DomainName)$/i,
+  /^iot:ConnectAttributes$/i,
   /^aws:SourceIp$/i,
 ];
 
@@ -91,7 +91,8 @@ export function bindPolicies(policies: readonly CompiledPolicy[], context: Polic
       });
       if (resources.length === 0) continue;
       for (const [action, lists] of byAction) {
-        if (statement.actions.some((matches) => matches(action))) lists[statement.allow ? 'allow' : 'deny'].push(...resources);
+        if (statement.actions.some((matches) => matches(action)))
+          lists[statement.allow ? 'allow' : 'deny'].push(...resources);
       }
     }
   }
@@ -127,7 +128,9 @@ function compileConditions(conditions: Json | undefined, fail: (problem: string)
   if (conditions === undefined) return [];
   if (!isObject(conditions)) return fail('Condition must be an object');
   return Object.entries(conditions).flatMap(([written, keys]) => {
-    const [quantifier, operator] = written.includes(':') ? (written.split(':') as [string, string]) : (['one', written] as const);
+    const [quantifier, operator] = written.includes(':')
+      ? (written.split(':') as [string, string])
+      : (['one', written] as const);
     if (quantifier !== 'one' && quantifier !== 'ForAllValues' && quantifier !== 'ForAnyValue') {
       return fail(`condition ${written} is not emulated`);
     }
@@ -145,7 +148,8 @@ const operators = {
   Bool: (actual: string, wanted: readonly BoundPiece[]) => actual.toLowerCase() === plain(wanted).toLowerCase(),
   StringEquals: (actual: string, wanted: readonly BoundPiece[]) => actual === plain(wanted),
   StringNotEquals: (actual: string, wanted: readonly BoundPiece[]) => actual === plain(wanted),
-  StringEqualsIgnoreCase: (actual: string, wanted: readonly BoundPiece[]) => actual.toLowerCase() === plain(wanted).toLowerCase(),
+  StringEqualsIgnoreCase: (actual: string, wanted: readonly BoundPiece[]) =>
+    actual.toLowerCase() === plain(wanted).toLowerCase(),
   StringLike: (actual: string, wanted: readonly BoundPiece[]) => matcher(wanted)(actual),
   StringNotLike: (actual: string, wanted: readonly BoundPiece[]) => matcher(wanted)(actual),
 } as const;

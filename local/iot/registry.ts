@@ -110,7 +110,11 @@ export class Registry {
   }
 
   /** Makes a thing. The same request again is answered with the thing that there is; another one of that name is refused. */
-  createThing(thingName: string, thingTypeName: string | undefined, attributes: Readonly<Record<string, string>>): Thing {
+  createThing(
+    thingName: string,
+    thingTypeName: string | undefined,
+    attributes: Readonly<Record<string, string>>,
+  ): Thing {
     if (!/^[a-zA-Z0-9:_-]{1,128}$/.test(thingName)) throw iotErrors.invalid(`Invalid thing name: ${thingName}`);
     this.#checkAttributes(thingTypeName, attributes);
     const existing = this.#things.get(thingName);
@@ -136,7 +140,10 @@ export class Registry {
   /** Replaces what is given and counts the version up. */
   updateThing(
     thingName: string,
-    change: { readonly thingTypeName?: string | undefined; readonly attributes?: Readonly<Record<string, string>> | undefined },
+    change: {
+      readonly thingTypeName?: string | undefined;
+      readonly attributes?: Readonly<Record<string, string>> | undefined;
+    },
     expectedVersion?: number,
   ): Thing {
     const thing = this.requireThing(thingName);
@@ -175,7 +182,8 @@ export class Registry {
 
   requireCertificate(certificateId: string): Certificate {
     const certificate = this.#certificates.get(certificateId);
-    if (certificate === undefined) throw iotErrors.notFound(`The certificate given in the principal does not exist: ${certificateId}`);
+    if (certificate === undefined)
+      throw iotErrors.notFound(`The certificate given in the principal does not exist: ${certificateId}`);
     return certificate;
   }
 
@@ -202,10 +210,16 @@ export class Registry {
     try {
       parsed = parseCertificate(certificatePem);
     } catch (error) {
-      throw iotErrors.certificateInvalid(`The certificate cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      throw iotErrors.certificateInvalid(
+        `The certificate cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
     if (this.#certificates.has(parsed.id)) {
-      throw iotErrors.exists('The certificate is already provisioned or registered', parsed.id, this.certificateArn(parsed.id));
+      throw iotErrors.exists(
+        'The certificate is already provisioned or registered',
+        parsed.id,
+        this.certificateArn(parsed.id),
+      );
     }
     const now = this.#cloud.clock.now();
     const certificate: Certificate = {
@@ -232,14 +246,18 @@ export class Registry {
   deleteCertificate(certificateId: string, force: boolean): void {
     const certificate = this.requireCertificate(certificateId);
     if (certificate.status === CertificateStatus.Active) {
-      throw iotErrors.certificateState(`Certificate must be deactivated (not ACTIVE) before deletion: ${certificateId}`);
+      throw iotErrors.certificateState(
+        `Certificate must be deactivated (not ACTIVE) before deletion: ${certificateId}`,
+      );
     }
     if ((this.#thingsOf.get(certificateId)?.size ?? 0) > 0) {
       throw iotErrors.deleteConflict(`Things must be detached before deletion: ${this.certificateArn(certificateId)}`);
     }
     const policies = this.#policiesOf.get(certificateId) ?? new Set<string>();
     if (policies.size > 0 && !force) {
-      throw iotErrors.deleteConflict(`Certificate policies must be detached before deletion: ${this.certificateArn(certificateId)}`);
+      throw iotErrors.deleteConflict(
+        `Certificate policies must be detached before deletion: ${this.certificateArn(certificateId)}`,
+      );
     }
     this.#cloud.store.transaction(() => {
       for (const name of policies) this.#cloud.store.delete(ATTACHED_POLICIES, `${certificateId}/${name}`);
@@ -268,7 +286,9 @@ export class Registry {
     for (const [other, otherType] of this.thingsOf(certificateId)) {
       if (other === thingName) continue;
       if (otherType === 'EXCLUSIVE_THING') {
-        throw iotErrors.invalid(`Principal is exclusively attached to another thing: ${this.certificateArn(certificateId)}`);
+        throw iotErrors.invalid(
+          `Principal is exclusively attached to another thing: ${this.certificateArn(certificateId)}`,
+        );
       }
       if (type === 'EXCLUSIVE_THING') {
         throw iotErrors.invalid(
@@ -338,7 +358,8 @@ export class Registry {
   certificateIdOfArn(principal: string): string {
     const prefix = this.certificateArn('');
     const id = principal.startsWith(prefix) ? principal.slice(prefix.length) : '';
-    if (!/^[0-9a-f]{64}$/.test(id)) throw iotErrors.invalid(`Not the ARN of a certificate of this account: ${principal}`);
+    if (!/^[0-9a-f]{64}$/.test(id))
+      throw iotErrors.invalid(`Not the ARN of a certificate of this account: ${principal}`);
     return id;
   }
 
@@ -367,10 +388,14 @@ export class Registry {
     }
     const most = thingTypeName === undefined ? MAX_ATTRIBUTES_WITHOUT_TYPE : MAX_ATTRIBUTES;
     const entries = Object.entries(attributes);
-    if (entries.length > most) throw iotErrors.invalid(`A thing ${thingTypeName === undefined ? 'without a type ' : ''}has at most ${most} attributes`);
+    if (entries.length > most)
+      throw iotErrors.invalid(
+        `A thing ${thingTypeName === undefined ? 'without a type ' : ''}has at most ${most} attributes`,
+      );
     for (const [name, value] of entries) {
       if (!/^[a-zA-Z0-9_.,@/:#-]{1,128}$/.test(name)) throw iotErrors.invalid(`Invalid attribute name: ${name}`);
-      if (!/^[a-zA-Z0-9_.,@/:#=[\]-]{0,800}$/.test(value)) throw iotErrors.invalid(`Invalid value of attribute ${name}: ${value}`);
+      if (!/^[a-zA-Z0-9_.,@/:#=[\]-]{0,800}$/.test(value))
+        throw iotErrors.invalid(`Invalid value of attribute ${name}: ${value}`);
     }
   }
 

@@ -46,7 +46,8 @@ export function filterProblem(filter: string): string | undefined {
   if (filter.startsWith('$') && !filter.startsWith('$aws/')) return `Reserved topic: ${filter}`;
   const levels = filter.split('/');
   for (const [index, level] of levels.entries()) {
-    if (level.includes('#') && (level !== '#' || index !== levels.length - 1)) return `# stands alone and last: ${filter}`;
+    if (level.includes('#') && (level !== '#' || index !== levels.length - 1))
+      return `# stands alone and last: ${filter}`;
     if (level.includes('+') && level !== '+') return `+ stands alone between slashes: ${filter}`;
   }
   return sizeProblem(filter);

@@ -3,7 +3,9 @@ import { callFunction, type RuleMessage, type Value } from './functions.ts';
 import type { BinaryOperator, Expression, Statement } from './parse.ts';
 
 /** What a rule's statement makes of a message. `raw` is the message itself: `SELECT *` of something that is not JSON. */
-export type Selection = { readonly kind: 'json'; readonly value: Json } | { readonly kind: 'raw'; readonly value: Buffer };
+export type Selection =
+  | { readonly kind: 'json'; readonly value: Json }
+  | { readonly kind: 'raw'; readonly value: Buffer };
 
 /** A message with its payload read at most once, and only when an expression asks for it. */
 export class MessageContext {
@@ -58,7 +60,8 @@ export function evaluate(expression: Expression, context: MessageContext): Value
     }
     case 'call': {
       const [first] = expression.arguments;
-      if (expression.name === 'encode' && first?.kind === 'everything') return context.message.payload.toString('base64');
+      if (expression.name === 'encode' && first?.kind === 'everything')
+        return context.message.payload.toString('base64');
       return callFunction(
         expression.name,
         expression.arguments.map((argument) => evaluate(argument, context)),
@@ -70,7 +73,11 @@ export function evaluate(expression: Expression, context: MessageContext): Value
   }
 }
 
-function combine(operator: BinaryOperator, { left, right }: { left: Expression; right: Expression }, context: MessageContext): Value {
+function combine(
+  operator: BinaryOperator,
+  { left, right }: { left: Expression; right: Expression },
+  context: MessageContext,
+): Value {
   const first = evaluate(left, context);
   if (operator === 'and') return first === false ? false : both(first, evaluate(right, context), (a, b) => a && b);
   if (operator === 'or') return first === true ? true : both(first, evaluate(right, context), (a, b) => a || b);
@@ -113,7 +120,9 @@ function same(left: Json, right: Json): boolean {
 
 function ordered(operator: '<' | '<=' | '>' | '>=', left: Json, right: Json): Value {
   const order =
-    typeof left === 'string' && typeof right === 'string' ? compareText(left, right) : compareNumbers(asNumber(left), asNumber(right));
+    typeof left === 'string' && typeof right === 'string'
+      ? compareText(left, right)
+      : compareNumbers(asNumber(left), asNumber(right));
   if (order === undefined) return undefined;
   if (operator === '<') return order < 0;
   if (operator === '<=') return order <= 0;

@@ -41,7 +41,11 @@ const onTexts =
 
 /** https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-functions.html */
 const FUNCTIONS: Readonly<Record<string, SqlFunction>> = {
-  topic: { least: 0, most: 1, run: ([level], message) => (level === undefined ? message.topic : levelOf(message.topic, level)) },
+  topic: {
+    least: 0,
+    most: 1,
+    run: ([level], message) => (level === undefined ? message.topic : levelOf(message.topic, level)),
+  },
   clientid: { least: 0, most: 0, run: (_, message) => message.clientId },
   principal: { least: 0, most: 1, run: (_, message) => message.principal },
   timestamp: { least: 0, most: 0, run: (_, message) => message.receivedAt },

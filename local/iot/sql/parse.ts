@@ -1,4 +1,4 @@
-import { isFunction, callProblem } from './functions.ts';
+import { callProblem, isFunction } from './functions.ts';
 import { SqlError, type Token, tokenize } from './tokens.ts';
 
 /** An expression of IoT SQL. */
@@ -8,12 +8,19 @@ export type Expression =
   | { readonly kind: 'everything' }
   | { readonly kind: 'call'; readonly name: string; readonly arguments: readonly Expression[] }
   | { readonly kind: 'unary'; readonly operator: 'not' | '-'; readonly operand: Expression }
-  | { readonly kind: 'binary'; readonly operator: BinaryOperator; readonly left: Expression; readonly right: Expression };
+  | {
+      readonly kind: 'binary';
+      readonly operator: BinaryOperator;
+      readonly left: Expression;
+      readonly right: Expression;
+    };
 
 export type BinaryOperator = 'or' | 'and' | '=' | '<>' | '<' | '<=' | '>' | '>=' | '+' | '-' | '*' | '/' | '%';
 
 /** One item of the SELECT list: everything, or an expression under a name. */
-export type SelectItem = { readonly kind: 'all' } | { readonly kind: 'named'; readonly name: string; readonly expression: Expression };
+export type SelectItem =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'named'; readonly name: string; readonly expression: Expression };
 
 /** A parsed rule statement. */
 export interface Statement {
@@ -26,7 +33,20 @@ export interface Statement {
 /** Deeper nesting than any rule has, and far less than the stack takes. */
 const MAX_DEPTH = 100;
 
-const NOT_EMULATED = new Set(['case', 'exists', 'in', 'value', 'get_thing_shadow', 'set', 'join', 'group', 'order', 'having', 'limit', 'union']);
+const NOT_EMULATED = new Set([
+  'case',
+  'exists',
+  'in',
+  'value',
+  'get_thing_shadow',
+  'set',
+  'join',
+  'group',
+  'order',
+  'having',
+  'limit',
+  'union',
+]);
 
 /**
  * Parses `SELECT ... FROM '...' [WHERE ...]`. Throws `SqlError`, which says where, for a mistake and for every part of
@@ -198,7 +218,8 @@ class Parser {
         steps.push(step.text);
       } else if (this.#sign('[')) {
         const step = this.#next();
-        if (step.kind !== 'number' || !Number.isInteger(step.value)) throw new SqlError('A whole number must stand in [ ]', step.at);
+        if (step.kind !== 'number' || !Number.isInteger(step.value))
+          throw new SqlError('A whole number must stand in [ ]', step.at);
         steps.push(step.value);
         this.#expect(']');
       } else return { kind: 'path', steps };
@@ -213,7 +234,11 @@ class Parser {
       while (this.#sign(','));
       this.#expect(')');
     }
-    const problem = callProblem(name, list.length, list.map((argument) => (argument.kind === 'literal' ? argument.value : undefined)));
+    const problem = callProblem(
+      name,
+      list.length,
+      list.map((argument) => (argument.kind === 'literal' ? argument.value : undefined)),
+    );
     if (problem !== undefined) throw new SqlError(`${token.text}: ${problem}`, token.at);
     return { kind: 'call', name, arguments: list };
   }
