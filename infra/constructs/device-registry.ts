@@ -1,6 +1,8 @@
 import { Stack } from 'aws-cdk-lib';
 import { CfnCertificateProvider, CfnPolicy, CfnProvisioningTemplate, CfnThingType } from 'aws-cdk-lib/aws-iot';
 import { Construct } from 'constructs';
+import { textOf } from '../checks/resolved.ts';
+import { acknowledge } from './acknowledge.ts';
 import { allow } from './allow.ts';
 import { serviceRole } from './device-messages.ts';
 import type { WardlineFunction } from './wardline-function.ts';
@@ -71,12 +73,13 @@ export class DeviceRegistry extends Construct {
     const provision = `$aws/provisioning-templates/${names.provisioningTemplate}/provision/json`;
     const createFromCsr = '$aws/certificates/create-from-csr/json';
     const answers = [createFromCsr, provision].flatMap((topic) => [`${topic}/accepted`, `${topic}/rejected`]);
-    new CfnPolicy(this, 'ClaimPolicy', {
+    const claimClients = arn('client/claim-*');
+    const claimPolicy = new CfnPolicy(this, 'ClaimPolicy', {
       policyName: names.claimPolicy,
       policyDocument: {
         Version: '2012-10-17',
         Statement: [
-          { Effect: 'Allow', Action: 'iot:Connect', Resource: arn('client/claim-*') },
+          { Effect: 'Allow', Action: 'iot:Connect', Resource: claimClients },
           {
             Effect: 'Allow',
             Action: 'iot:Publish',
@@ -86,6 +89,13 @@ export class DeviceRegistry extends Construct {
           { Effect: 'Allow', Action: 'iot:Receive', Resource: answers.map((topic) => arn(`topic/${topic}`)) },
         ],
       },
+    });
+
+    acknowledge(claimPolicy, {
+      'Wardline-IoTPolicyThingVariable':
+        'A device that is being provisioned has no thing yet; the hook decides about it.',
+      [`Wardline-IoTPolicyWildcard[Resource::${textOf(Stack.of(this).resolve(claimClients))}]`]:
+        'Each device that is being provisioned connects under a name of its own; no enrolled device has such a name.',
     });
 
     const provider = new CfnCertificateProvider(this, 'CertificateProvider', {
@@ -106,7 +116,13 @@ export class DeviceRegistry extends Construct {
       'Fleet provisioning: creates the thing, activates its certificate, attaches both and the device policy',
       [
         allow(
-          ['iot:CreateThing', 'iot:DescribeThing', 'iot:UpdateThing', 'iot:ListThingPrincipals'],
+          [
+            'iot:CreateThing',
+            'iot:DescribeThing',
+            'iot:UpdateThing',
+            'iot:ListThingPrincipals',
+            'iot:AttachThingPrincipal',
+          ],
           [arn('thing/d-*')],
         ),
         allow(['iot:DescribeThingType'], [arn(`thingtype/${names.thingType}`)]),
@@ -150,7 +166,11 @@ export class DeviceRegistry extends Construct {
           },
           certificate: {
             Type: 'AWS::IoT::Certificate',
-            Properties: { CertificateId: { Ref: 'AWS::IoT::Certificate::Id' }, Status: 'Active' },
+            Properties: {
+              CertificateId: { Ref: 'AWS::IoT::Certificate::Id' },
+              Status: 'Active',
+              ThingPrincipalType: 'EXCLUSIVE_THING',
+            },
           },
           policy: { Type: 'AWS::IoT::Policy', Properties: { PolicyName: names.devicePolicy } },
         },
