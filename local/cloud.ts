@@ -181,7 +181,10 @@ export interface Cloud {
    */
   deliver(targetArn: string, message: Json, options?: DeliverOptions): Promise<void>;
   /** `service` is the third field of the target's ARN. */
-  registerTarget(service: string, deliver: (targetArn: string, message: Json, options: DeliverOptions) => Promise<void>): void;
+  registerTarget(
+    service: string,
+    deliver: (targetArn: string, message: Json, options: DeliverOptions) => Promise<void>,
+  ): void;
   /**
    * Calls an emulated service as AWS itself would from the inside: nothing is authorized, traced or subject to faults.
    * `signingName` picks the service, e.g. `s3` with `GET /bucket/key`. Throws what the service throws.

@@ -5,6 +5,7 @@ import { AwsError, type Cloud, type Functions, type InvokeResult, type Json, typ
 import { arnWildcard } from '../iam/wildcard.ts';
 import { AsyncQueue } from './async-queue.ts';
 import { DEFAULT_EVENT_INVOKE, type EventInvokeConfiguration, type FunctionConfiguration } from './configuration.ts';
+import type { InvocationFaults } from './faults.ts';
 import type { Instance, InstanceSettings, Outcome } from './instance.ts';
 import { Pool } from './pool.ts';
 
@@ -18,12 +19,6 @@ interface InvokePermission {
   readonly principal: string;
   readonly sourceArn: RegExp | undefined;
   readonly sourceAccount: string | undefined;
-}
-
-/** What an invocation may be made to suffer by the fault plan. */
-export interface InvocationFaults {
-  /** Throws or delays as the plan says; returns an error that replaces the answer. */
-  beforeInvocation(functionName: string): Promise<void>;
 }
 
 /** Settings of Lambda in the local cloud. */
@@ -128,8 +123,7 @@ export class LambdaService implements Functions {
         413,
       );
     }
-    await this.#settings.faults.beforeInvocation(pool.configuration.name);
-    return resultOf(await pool.invoke(text));
+    return await this.#settings.faults.run(pool.configuration.name, async () => resultOf(await pool.invoke(text)));
   }
 
   invokeAsync(functionArn: string, payload: Json): void {
@@ -153,10 +147,14 @@ export class LambdaService implements Functions {
     return instance === undefined ? { roleArn, functionName } : { roleArn, functionName, instance };
   }
 
-  /** Loads every function once, one after the other, and takes up asynchronous invocations that a stop left behind. */
+  /** Takes up asynchronous invocations that a stop left behind. */
   start(): void {
     this.#queue.start();
-    for (const pool of this.#pools.values()) pool.warm();
+  }
+
+  /** Loads every function once, one after the other, so that its first caller does not wait for it. */
+  async warm(): Promise<void> {
+    for (const pool of this.#pools.values()) await pool.warm();
   }
 
   /** Ends all instances; queued asynchronous invocations stay in the store. */

@@ -58,6 +58,11 @@ export class Instance {
     return this.#over;
   }
 
+  /** Resolves when the function has been loaded, or has failed to. */
+  async loaded(): Promise<void> {
+    await this.#ready;
+  }
+
   /** Runs one invocation; never rejects. `payload` is JSON text. */
   async invoke(payload: string, requestId: string = randomUUID()): Promise<Outcome> {
     const failure = await this.#ready;

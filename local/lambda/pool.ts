@@ -52,9 +52,12 @@ export class Pool {
     }
   }
 
-  /** Loads the function before it is first invoked, so that the first caller does not wait for it. */
-  warm(): void {
-    if (this.#instances.size === 0 && !this.#stopped) this.#release(this.#add());
+  /** Loads the function before it is first invoked; resolves when it is loaded. */
+  async warm(): Promise<void> {
+    if (this.#instances.size > 0 || this.#stopped) return;
+    const instance = this.#add();
+    this.#release(instance);
+    await instance.loaded();
   }
 
   /** The instance with this id, if it still lives. */

@@ -6,6 +6,8 @@ import { intrinsicOf } from './intrinsics.ts';
  * `Fn::If` are looked at; list positions do not appear in paths.
  */
 export function unknownProperties(properties: Readonly<Record<string, Json>>, type: ResourceType): string[] {
+  // A type that takes any property, such as a custom resource.
+  if (type.honoured.includes('*')) return [];
   const known = [...type.honoured, ...Object.keys(type.leftOut)];
   const whole = new Set(known);
   const parents = new Set(known.flatMap((path) => ancestors(path)));

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseFaultPlan } from './endpoint/faults.ts';
+import { helpText, type MainOptions, OptionError, readOptions } from './options.ts';
+import { explain, FolderUnusable } from './runtime/folder.ts';
+import { consoleLog } from './runtime/log.ts';
+import { whenParentEnds } from './runtime/parent.ts';
+import { startLocalCloud } from './start.ts';
+
+/** What `npm start` runs. */
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  if (options === 'help') {
+    console.log(helpText);
+    return;
+  }
+  const running = await startLocalCloud({
+    ...cloudOptions(options),
+    log: consoleLog,
+    ...(options.faults === undefined ? {} : { faults: parseFaultPlan(readFileSync(options.faults, 'utf8')) }),
+  });
+  let stopping = false;
+  const stop = (because: string) => {
+    if (stopping) return;
+    stopping = true;
+    console.log(`${because}, stopping ...`);
+    running.stop().then(
+      () => process.exit(0),
+      (error: unknown) => fail(error),
+    );
+  };
+  process.on('SIGINT', () => stop('Interrupted'));
+  process.on('SIGTERM', () => stop('Asked to end'));
+  process.on('SIGHUP', () => stop('Terminal closed'));
+  whenParentEnds(() => stop('npm has ended'));
+  console.log(`Wardline is ready: ${running.urls.api}`);
+}
+
+function cloudOptions({ port, data, trace, speed }: MainOptions) {
+  return {
+    port,
+    speed,
+    ...(data === undefined ? {} : { data }),
+    ...(trace === undefined ? {} : { trace: resolve(trace) }),
+  };
+}
+
+/** Errors that a person can do something about are one sentence; anything else shows where it happened. */
+function fail(error: unknown): void {
+  const expected = ['JavaMissing', 'PortTaken', 'StoreInUse', 'SynthFailed', 'TemplateError'];
+  if (error instanceof OptionError || error instanceof FolderUnusable) console.error(error.message);
+  else if (error instanceof Error && expected.includes(error.name)) console.error(error.message);
+  else if (error instanceof Error && 'code' in error) console.error(explain(error, resolve('.wardline')));
+  else console.error(error);
+  process.exit(1);
+}
+
+await main().catch(fail);

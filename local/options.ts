@@ -1,0 +1,86 @@
+import { parseArgs } from 'node:util';
+
+/** What `npm start` was asked for. */
+export interface MainOptions {
+  /** No demo data and no simulated devices. */
+  readonly empty: boolean;
+  /** How many simulated devices. */
+  readonly devices: number;
+  readonly data: string | undefined;
+  readonly port: number;
+  readonly trace: string | undefined;
+  readonly faults: string | undefined;
+  readonly speed: number;
+}
+
+/** A flag that is unknown or has a wrong value. The message is a sentence. */
+export class OptionError extends Error {
+  constructor(message: string) {
+    super(`${message} See npm start -- --help.`);
+    this.name = 'OptionError';
+  }
+}
+
+/** What `--help` prints. */
+export const helpText = `Usage: npm start -- [flags]
+
+Runs Wardline on this machine: synthesizes the CDK app and executes its templates, no AWS account needed.
+
+  --empty        no demo data and no simulated devices
+  --devices N    how many simulated devices (default 200)
+  --data DIR     keep state in DIR across restarts (default: in memory)
+  --port N       first of the seven ports used (default 4800; 0: any free ones)
+  --trace FILE   append one JSON line for each AWS call to FILE
+  --faults FILE  misbehave as the fault plan in FILE says (docs/local-cloud.md)
+  --speed N      run the cloud's clock N times as fast as the wall clock (default 1)
+  --help         show this
+
+Addresses are written to .wardline/local.json, what functions print to .wardline/logs.`;
+
+/** Reads the command line. Throws `OptionError`. */
+export function readOptions(args: readonly string[]): MainOptions | 'help' {
+  const values = parse(args);
+  if (values.help === true) return 'help';
+  return {
+    empty: values.empty === true,
+    devices: number(
+      '--devices',
+      values.devices,
+      200,
+      (value) => Number.isInteger(value) && value >= 0 && value <= 100_000,
+    ),
+    data: values.data,
+    port: number('--port', values.port, 4800, (value) => Number.isInteger(value) && value >= 0 && value <= 65_529),
+    trace: values.trace,
+    faults: values.faults,
+    speed: number('--speed', values.speed, 1, (value) => value > 0 && value <= 10_000),
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        empty: { type: 'boolean' },
+        devices: { type: 'string' },
+        data: { type: 'string' },
+        port: { type: 'string' },
+        trace: { type: 'string' },
+        faults: { type: 'string' },
+        speed: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    return values;
+  } catch (error) {
+    throw new OptionError(`${error instanceof Error ? (error.message.split('. ')[0] ?? '') : String(error)}.`);
+  }
+}
+
+function number(flag: string, text: string | undefined, otherwise: number, valid: (value: number) => boolean): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (text.trim() === '' || !valid(value)) throw new OptionError(`${flag} cannot be ${JSON.stringify(text)}.`);
+  return value;
+}
