@@ -1,10 +1,14 @@
 import { App, type AppProps, type Environment, Tags, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, HIPAASecurityChecks, ServerlessChecks } from 'cdk-nag';
+import { WardlineChecks } from './checks/wardline-checks.ts';
+import { asVpc } from './constructs/exact-types.ts';
 import type { FunctionDefaults } from './constructs/wardline-function.ts';
 import type { Settings } from './settings.ts';
 import { DataStack } from './stacks/data.ts';
 import { DevicesStack } from './stacks/devices.ts';
 import { ManagementStack } from './stacks/management.ts';
+import { NetworkStack } from './stacks/network.ts';
+import { OperationsStack } from './stacks/operations.ts';
 
 /** Behaviour of CDK that we rely on, set here so that every way of starting a synth has the same. */
 export const cdkBehaviour: Readonly<Record<string, boolean>> = {
@@ -24,6 +28,9 @@ export interface Wardline {
   readonly data: DataStack;
   readonly devices: DevicesStack;
   readonly management: ManagementStack;
+  readonly operations: OperationsStack;
+  /** Only in the VPC profile. */
+  readonly network: NetworkStack | undefined;
 }
 
 /**
@@ -42,10 +49,20 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     terminationProtection: true,
     description: 'Wardline: tables, keys, audit',
   });
+  const network =
+    settings.vpc === undefined
+      ? undefined
+      : new NetworkStack(app, 'WardlineNetwork', {
+          env,
+          settings,
+          key: data.operationsKey,
+          description: 'Wardline: VPC profile',
+        });
   const functions: FunctionDefaults = {
     prefix: settings.name,
     bundles,
     logs: { key: data.operationsKey, days: settings.retention.logDays },
+    ...(network === undefined ? {} : { network: { vpc: asVpc(network.vpc), securityGroup: network.functions } }),
   };
   const devices = new DevicesStack(app, 'WardlineDevices', {
     env,
@@ -61,9 +78,22 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     functions,
     description: 'Wardline: what people talk to',
   });
+  const operations = new OperationsStack(app, 'WardlineOperations', {
+    env,
+    settings,
+    data,
+    devices,
+    management,
+    description: 'Wardline: dashboard and alarms',
+  });
   Tags.of(app).add('application', settings.name);
-  Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new HIPAASecurityChecks(app), new ServerlessChecks(app));
-  return { app, data, devices, management };
+  Validations.of(app).addPlugins(
+    new AwsSolutionsChecks(app),
+    new HIPAASecurityChecks(app),
+    new ServerlessChecks(app),
+    new WardlineChecks(app),
+  );
+  return { app, data, devices, management, operations, network };
 }
 
 /** A CDK app with the behaviour that the stacks rely on. */

@@ -48,8 +48,8 @@ export function consumeStream(streamArn: string, failures: IQueue) {
 export interface StreamReading {
   readonly streamArn: string;
   readonly batchSize: number;
-  /** Only records that match are handed over (and paid for): a Lambda filter pattern. */
-  readonly pattern: Readonly<Record<string, unknown>>;
+  /** Only records that match one of these Lambda filter patterns are handed over (and paid for). */
+  readonly patterns: readonly Readonly<Record<string, unknown>>[];
   /** Records that could not be processed in this time are given up and reported to `failures`. */
   readonly maxAge: Duration;
   readonly failures: IQueue;
@@ -69,7 +69,7 @@ export function readStream(reader: WardlineFunction, reading: StreamReading): vo
     maximumRetryAttempts: -1,
     maximumRecordAgeInSeconds: reading.maxAge.toSeconds(),
     functionResponseTypes: ['ReportBatchItemFailures'],
-    filterCriteria: { filters: [{ pattern: JSON.stringify(reading.pattern) }] },
+    filterCriteria: { filters: reading.patterns.map((pattern) => ({ pattern: JSON.stringify(pattern) })) },
     destinationConfig: { onFailure: { destination: reading.failures.queueArn } },
   });
 }

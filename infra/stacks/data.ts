@@ -12,8 +12,8 @@ import { Key, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, ObjectLockRetention, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { acknowledge } from '../constructs/acknowledge.ts';
-import { asBucket } from '../constructs/as-bucket.ts';
 import { DataKey } from '../constructs/data-key.ts';
+import { asBucket } from '../constructs/exact-types.ts';
 import type { Settings } from '../settings.ts';
 
 /** What the Data stack is made from. */

@@ -4,10 +4,10 @@ import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { allow } from '../constructs/allow.ts';
-import { asBucket } from '../constructs/as-bucket.ts';
 import { DeviceMessages } from '../constructs/device-messages.ts';
 import { DeviceRegistry, deviceNames } from '../constructs/device-registry.ts';
 import { consumeQueue, consumeStream, readQueue, readStream } from '../constructs/event-sources.ts';
+import { asBucket } from '../constructs/exact-types.ts';
 import { HttpFront, HttpMethod } from '../constructs/http-front.ts';
 import { deadLetterQueue, workQueue } from '../constructs/queue.ts';
 import { tableAccess } from '../constructs/table-access.ts';
@@ -21,6 +21,9 @@ export interface DevicesStackProps extends StackProps {
   readonly data: DataStack;
   readonly functions: FunctionDefaults;
 }
+
+/** Lambda filter: the head of a device. */
+const headKey = { sk: { S: ['HEAD'] } };
 
 /** The object in the truststore bucket that API Gateway trusts. */
 const truststoreKey = 'truststore.pem';
@@ -90,7 +93,7 @@ export class DevicesStack extends Stack {
     readStream(push, {
       streamArn: streamArn(data),
       batchSize: 100,
-      pattern: { eventName: ['INSERT'], dynamodb: { Keys: { sk: { S: [{ prefix: 'OPEN#' }] } } } },
+      patterns: [{ eventName: ['INSERT'], dynamodb: { Keys: { sk: { S: [{ prefix: 'OPEN#' }] } } } }],
       maxAge: Duration.hours(24),
       failures: this.pushFailures,
     });
@@ -239,7 +242,14 @@ export class DevicesStack extends Stack {
     readStream(retire, {
       streamArn: streamArn(data),
       batchSize: 10,
-      pattern: { eventName: ['MODIFY'], dynamodb: { Keys: { sk: { S: ['HEAD'] } } } },
+      // Not every heartbeat: heads that were revoked, and heads that had a renewed certificate waiting.
+      patterns: [
+        { eventName: ['MODIFY'], dynamodb: { Keys: headKey, NewImage: { lifecycle: { S: ['revoked'] } } } },
+        {
+          eventName: ['MODIFY'],
+          dynamodb: { Keys: headKey, OldImage: { nextCertificate: { S: [{ exists: true }] } } },
+        },
+      ],
       maxAge: Duration.hours(24),
       failures: this.retireFailures,
     });

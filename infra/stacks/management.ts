@@ -5,6 +5,7 @@ import { routes } from '../../shared/http/routes.ts';
 import { allow } from '../constructs/allow.ts';
 import { consumeQueue, readQueue } from '../constructs/event-sources.ts';
 import { ManagementApi } from '../constructs/management-api.ts';
+import { pascalCase } from '../constructs/pascal-case.ts';
 import { deadLetterQueue, workQueue } from '../constructs/queue.ts';
 import { indexAccess, type TableAction, tableAccess } from '../constructs/table-access.ts';
 import {
@@ -77,7 +78,7 @@ export class ManagementStack extends Stack {
       description: string,
       more: Partial<WardlineFunctionProps> & Pick<WardlineFunctionProps, 'statements'>,
     ) =>
-      new WardlineFunction(this, constructId(name), {
+      new WardlineFunction(this, pascalCase(name), {
         ...defaults,
         name,
         description,
@@ -175,9 +176,4 @@ export class ManagementStack extends Stack {
 
     this.functions = [authorize, ...behindApi, importer];
   }
-}
-
-/** `manage-places` -> `ManagePlaces` */
-function constructId(name: string): string {
-  return name.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());
 }

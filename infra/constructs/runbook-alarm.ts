@@ -1,0 +1,55 @@
+import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Construct } from 'constructs';
+
+/** The runbooks: each is a section of `docs/operations.md` whose heading is this anchor. */
+export type Runbook =
+  | 'check-in-errors'
+  | 'command-age'
+  | 'dead-letters'
+  | 'stream-lag'
+  | 'queue-lag'
+  | 'function-errors'
+  | 'function-throttles'
+  | 'api-client-errors'
+  | 'api-server-errors'
+  | 'table-throttles'
+  | 'rule-failures';
+
+/** An alarm and what to do about it. */
+export interface RunbookAlarmProps {
+  readonly name: string;
+  /** What it means, one sentence. */
+  readonly meaning: string;
+  readonly runbook: Runbook;
+  readonly metric: IMetric;
+  /** Alarm when the metric is greater than this. */
+  readonly above: number;
+  /** How many periods of the metric must be above. @default 1 */
+  readonly periods?: number;
+  /** Out of how many. @default `periods` */
+  readonly outOf?: number;
+  readonly topic: ITopic;
+}
+
+/** An alarm that tells on-call what it means and where its runbook is, when it begins and when it ends. */
+export class RunbookAlarm extends Alarm {
+  constructor(scope: Construct, id: string, props: RunbookAlarmProps) {
+    const periods = props.periods ?? 1;
+    super(scope, id, {
+      alarmName: props.name,
+      alarmDescription: `${props.meaning} Runbook: docs/operations.md#${props.runbook}`,
+      metric: props.metric,
+      threshold: props.above,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      datapointsToAlarm: periods,
+      evaluationPeriods: props.outOf ?? periods,
+      // No traffic is no failure.
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+    });
+    const action = new SnsAction(props.topic);
+    this.addAlarmAction(action);
+    this.addOkAction(action);
+  }
+}

@@ -1,0 +1,366 @@
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import {
+  Dashboard,
+  GraphWidget,
+  type IMetric,
+  MathExpression,
+  Metric,
+  Stats,
+  TextWidget,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import { acknowledge } from '../constructs/acknowledge.ts';
+import { pascalCase } from '../constructs/pascal-case.ts';
+import { RunbookAlarm, type RunbookAlarmProps } from '../constructs/runbook-alarm.ts';
+import type { WardlineFunction } from '../constructs/wardline-function.ts';
+import type { Settings } from '../settings.ts';
+import type { DataStack } from './data.ts';
+import type { DevicesStack } from './devices.ts';
+import type { ManagementStack } from './management.ts';
+
+/** What is watched. */
+export interface OperationsStackProps extends StackProps {
+  readonly settings: Settings;
+  readonly data: DataStack;
+  readonly devices: DevicesStack;
+  readonly management: ManagementStack;
+}
+
+const fiveMinutes = Duration.minutes(5);
+
+/** The dashboard, the alarms, and whom they tell. */
+export class OperationsStack extends Stack {
+  readonly #topic: Topic;
+  readonly #prefix: string;
+
+  constructor(scope: Construct, id: string, props: OperationsStackProps) {
+    super(scope, id, props);
+    const { data, devices, management, settings } = props;
+    this.#prefix = settings.name;
+    this.#topic = new Topic(this, 'Alarms', {
+      topicName: `${settings.name}-alarms`,
+      displayName: 'Wardline alarms',
+      masterKey: data.operationsKey,
+      enforceSSL: true,
+    });
+    if (settings.alarmEmail !== undefined) {
+      const subscription = this.#topic.addSubscription(new EmailSubscription(settings.alarmEmail));
+      acknowledge(subscription, {
+        'Serverless-SNSRedrivePolicy':
+          'SNS keeps no dead letters of e-mail; the state of every alarm stays visible in CloudWatch.',
+      });
+    }
+
+    const functions = [...devices.functions, ...management.functions];
+    const checkIn = this.#watchCheckIns();
+    const commandAge = this.#watchCommands();
+    for (const watched of functions) this.#watchFunction(watched);
+    const deadLetters = this.#watchDeadLetters([
+      devices.messageFailures,
+      devices.pushFailures,
+      devices.retireFailures,
+      devices.presenceFailures,
+      management.importFailures,
+    ]);
+    const lag = this.#watchLag(['device-push', 'device-retire'], devices.presenceQueue);
+    const rules = this.#watchRules();
+    const apis = this.#watchApis(devices);
+    const tables = [data.devices, data.directory].map((table) => this.#watchTable(table));
+
+    const dashboard = new Dashboard(this, 'Dashboard', {
+      dashboardName: settings.name,
+      defaultInterval: Duration.hours(12),
+    });
+    dashboard.addWidgets(
+      new TextWidget({
+        width: 24,
+        height: 2,
+        markdown:
+          'Each alarm names its runbook in `docs/operations.md`. From left to right and top to bottom: do devices get through, do commands, do people.',
+      }),
+    );
+    dashboard.addWidgets(
+      graph('Check-ins', [checkIn.invocations], [checkIn.errorRate]),
+      graph('Age of commands when delivered', commandAge),
+      graph('Devices connected and refused', [iotMetric('Connect.Success'), iotMetric('Connect.AuthError')]),
+    );
+    dashboard.addWidgets(
+      graph('Dead letters', deadLetters),
+      graph('Lag of streams (ms) and queues (s)', lag.streams, lag.queues),
+      graph('Topic rules that failed', rules),
+    );
+    dashboard.addWidgets(
+      ...apis.map(({ title, requests, clientErrors, serverErrors }) =>
+        graph(title, [requests], [clientErrors, serverErrors]),
+      ),
+    );
+    dashboard.addWidgets(
+      graph(
+        'Function errors',
+        functions.map((watched) => this.#functionMetric(watched.name, 'Errors')),
+      ),
+      graph(
+        'Function throttles',
+        functions.map((watched) => this.#functionMetric(watched.name, 'Throttles')),
+      ),
+      graph('Table throttles', tables.flat()),
+    );
+    new CfnOutput(this, 'AlarmTopic', { value: this.#topic.topicArn });
+  }
+
+  #alarm(id: string, props: Omit<RunbookAlarmProps, 'topic' | 'name'>): void {
+    const name = `${this.#prefix}-${id.replace(/[A-Z]/g, (letter, at: number) => `${at === 0 ? '' : '-'}${letter.toLowerCase()}`)}`;
+    new RunbookAlarm(this, id, { ...props, name, topic: this.#topic });
+  }
+
+  #functionMetric(name: string, metricName: string, statistic: string = Stats.SUM): Metric {
+    return new Metric({
+      namespace: 'AWS/Lambda',
+      metricName,
+      dimensionsMap: { FunctionName: `${this.#prefix}-${name}` },
+      statistic,
+      period: fiveMinutes,
+      label: name,
+    });
+  }
+
+  #watchCheckIns() {
+    const invocations = this.#functionMetric('device-checkin', 'Invocations');
+    const errorRate = percentage(
+      'failed',
+      'Failed check-ins (%)',
+      this.#functionMetric('device-checkin', 'Errors'),
+      invocations,
+    );
+    this.#alarm('CheckInErrors', {
+      meaning: 'More than 1 % of check-ins fail: devices get no commands and their state goes stale.',
+      runbook: 'check-in-errors',
+      metric: errorRate,
+      above: 1,
+      periods: 2,
+      outOf: 3,
+    });
+    return { invocations, errorRate };
+  }
+
+  /** `CommandAge` (seconds) is written by the check-in function for each command that it hands out the first time. */
+  #watchCommands(): IMetric[] {
+    const age = (statistic: string) =>
+      new Metric({
+        namespace: 'Wardline',
+        metricName: 'CommandAge',
+        dimensionsMap: { service: 'device-checkin' },
+        statistic,
+        period: fiveMinutes,
+        label: statistic,
+      });
+    this.#alarm('CommandAge', {
+      meaning: 'Half of the commands wait more than 15 minutes before a device fetches them.',
+      runbook: 'command-age',
+      // The median: devices that were switched off for a week are expected, and few.
+      metric: age('p50'),
+      above: 900,
+      periods: 6,
+    });
+    return [age('p50'), age('p95')];
+  }
+
+  #watchFunction(watched: WardlineFunction): void {
+    this.#alarm(`${pascalCase(watched.name)}Errors`, {
+      meaning: `The function ${watched.name} fails.`,
+      runbook: 'function-errors',
+      metric: this.#functionMetric(watched.name, 'Errors'),
+      above: 5,
+      periods: 2,
+      outOf: 3,
+    });
+    this.#alarm(`${pascalCase(watched.name)}Throttles`, {
+      meaning: `Calls of the function ${watched.name} are refused because its reserved concurrency is used up.`,
+      runbook: 'function-throttles',
+      metric: this.#functionMetric(watched.name, 'Throttles'),
+      above: 0,
+      periods: 2,
+      outOf: 3,
+    });
+  }
+
+  #watchDeadLetters(queues: readonly Queue[]): IMetric[] {
+    return queues.map((queue) => {
+      const depth = queue.metricApproximateNumberOfMessagesVisible({
+        statistic: Stats.MAXIMUM,
+        period: fiveMinutes,
+        label: queue.node.id,
+      });
+      this.#alarm(`${queue.node.id}Waiting`, {
+        meaning: `Something could not be processed and waits in ${queue.node.id}.`,
+        runbook: 'dead-letters',
+        metric: depth,
+        above: 0,
+      });
+      return depth;
+    });
+  }
+
+  #watchLag(streamReaders: readonly string[], queue: Queue): { streams: IMetric[]; queues: IMetric[] } {
+    const streams = streamReaders.map((name) => {
+      const age = this.#functionMetric(name, 'IteratorAge', Stats.MAXIMUM);
+      this.#alarm(`${pascalCase(name)}Lag`, {
+        meaning: `The function ${name} is more than a minute behind the changes of the Devices table.`,
+        runbook: 'stream-lag',
+        metric: age,
+        above: 60_000,
+        periods: 2,
+      });
+      return age;
+    });
+    const age = queue.metricApproximateAgeOfOldestMessage({
+      statistic: Stats.MAXIMUM,
+      period: fiveMinutes,
+      label: 'presence',
+    });
+    this.#alarm('PresenceLag', {
+      meaning: 'Presence events wait more than 5 minutes.',
+      runbook: 'queue-lag',
+      metric: age,
+      above: 300,
+      periods: 2,
+    });
+    return { streams, queues: [age] };
+  }
+
+  #watchRules(): IMetric[] {
+    const failures = [
+      { rule: 'wardline_checkin', action: 'Lambda', id: 'CheckInRuleFailures' },
+      { rule: 'wardline_presence', action: 'Sqs', id: 'PresenceRuleFailures' },
+    ].map(({ rule, action, id }) => {
+      const metric = new Metric({
+        namespace: 'AWS/IoT',
+        metricName: 'Failure',
+        dimensionsMap: { RuleName: rule, ActionType: action },
+        statistic: Stats.SUM,
+        period: fiveMinutes,
+        label: rule,
+      });
+      this.#alarm(id, {
+        meaning: `The topic rule ${rule} could not hand over messages of devices.`,
+        runbook: 'rule-failures',
+        metric,
+        above: 0,
+        periods: 2,
+        outOf: 3,
+      });
+      return metric;
+    });
+    return failures;
+  }
+
+  #watchApis(devices: DevicesStack) {
+    const rest = (metricName: string, label: string) =>
+      new Metric({
+        namespace: 'AWS/ApiGateway',
+        metricName,
+        dimensionsMap: { ApiName: `${this.#prefix}-management`, Stage: 'v1' },
+        statistic: Stats.SUM,
+        period: fiveMinutes,
+        label,
+      });
+    const http = (apiId: string) => (metricName: string, label: string) =>
+      new Metric({
+        namespace: 'AWS/ApiGateway',
+        metricName,
+        dimensionsMap: { ApiId: apiId, Stage: '$default' },
+        statistic: Stats.SUM,
+        period: fiveMinutes,
+        label,
+      });
+    const apis = [
+      // CloudWatch spells the error metrics of REST and HTTP APIs differently.
+      { id: 'Management', title: 'Management API', of: rest, client: '4XXError', server: '5XXError' },
+      { id: 'Enroll', title: 'Enrolment API', of: http(devices.enrollApi.api.apiId), client: '4xx', server: '5xx' },
+      ...(devices.deviceApi === undefined
+        ? []
+        : [{ id: 'Device', title: 'Device API', of: http(devices.deviceApi.api.apiId), client: '4xx', server: '5xx' }]),
+    ];
+    return apis.map(({ id, title, of, client, server }) => {
+      const requests = of('Count', 'requests');
+      const clientErrors = percentage('refused', '4xx (%)', of(client, '4xx'), requests);
+      const serverErrors = percentage('failed', '5xx (%)', of(server, '5xx'), requests);
+      this.#alarm(`${id}ApiClientErrors`, {
+        meaning: `More than 25 % of requests to the ${title} are refused.`,
+        runbook: 'api-client-errors',
+        metric: clientErrors,
+        above: 25,
+        periods: 3,
+      });
+      this.#alarm(`${id}ApiServerErrors`, {
+        meaning: `More than 1 % of requests to the ${title} fail.`,
+        runbook: 'api-server-errors',
+        metric: serverErrors,
+        above: 1,
+        periods: 2,
+        outOf: 3,
+      });
+      return { title, requests, clientErrors, serverErrors };
+    });
+  }
+
+  #watchTable(table: TableV2): IMetric[] {
+    const throttled = ['ReadThrottleEvents', 'WriteThrottleEvents'].map(
+      (metricName) =>
+        new Metric({
+          namespace: 'AWS/DynamoDB',
+          metricName,
+          dimensionsMap: { TableName: table.tableName },
+          statistic: Stats.SUM,
+          period: fiveMinutes,
+          label: `${table.node.id} ${metricName.startsWith('Read') ? 'reads' : 'writes'}`,
+        }),
+    );
+    const [reads, writes] = throttled;
+    if (reads === undefined || writes === undefined) return [];
+    this.#alarm(`${table.node.id}TableThrottles`, {
+      meaning: `DynamoDB refuses requests to the ${table.node.id} table.`,
+      runbook: 'table-throttles',
+      metric: new MathExpression({
+        expression: 'FILL(reads, 0) + FILL(writes, 0)',
+        usingMetrics: { reads, writes },
+        period: fiveMinutes,
+        label: table.node.id,
+      }),
+      above: 0,
+      periods: 2,
+      outOf: 3,
+    });
+    return throttled;
+  }
+}
+
+/** @param id of `part` in the expression; unique within a graph */
+function percentage(id: string, label: string, part: IMetric, whole: IMetric): MathExpression {
+  return new MathExpression({
+    // A handful of requests says nothing: below 20 in a period the share counts as none.
+    expression: `IF(whole >= 20, 100 * FILL(${id}, 0) / whole, 0)`,
+    usingMetrics: { [id]: part, whole },
+    period: fiveMinutes,
+    label,
+  });
+}
+
+function iotMetric(metricName: string): Metric {
+  return new Metric({
+    namespace: 'AWS/IoT',
+    metricName,
+    dimensionsMap: { Protocol: 'MQTT' },
+    statistic: Stats.SUM,
+    period: fiveMinutes,
+    label: metricName,
+  });
+}
+
+function graph(title: string, left: readonly IMetric[], right: readonly IMetric[] = []): GraphWidget {
+  return new GraphWidget({ title, left: [...left], right: [...right], width: 8, height: 6 });
+}
