@@ -2,7 +2,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane';
 import type { DynamoDBBatchResponse, DynamoDBStreamEvent } from 'aws-lambda';
 import { openTable, requiredEnvironment } from '../../shared/aws/dynamodb.ts';
-import { iotWaker } from '../../shared/aws/iot-waker.ts';
+import { iotWaker, WakeUpImpossible } from '../../shared/aws/iot-waker.ts';
 import { decodeChange } from '../../shared/aws/stream.ts';
 import { byDevice, wakeFor } from '../../shared/commands/push.ts';
 import { commandOf } from '../../shared/commands/store.ts';
@@ -25,7 +25,8 @@ export const handler = async (event: DynamoDBStreamEvent): Promise<DynamoDBBatch
       try {
         await wakeFor(table, batch, wake, new Date());
       } catch (error) {
-        failed.add(batch.deviceId);
+        // One device that cannot be woken must not hold up the wake-ups of all that come after it.
+        if (!(error instanceof WakeUpImpossible)) failed.add(batch.deviceId);
         logger.error('wake-up failed', { deviceId: batch.deviceId, ...describeFailure(error) });
       }
     }),

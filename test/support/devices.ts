@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
+import { auditRecord } from '../../shared/audit/record.ts';
+import type { Table } from '../../shared/aws/dynamodb.ts';
+import { queueCommand } from '../../shared/commands/writer.ts';
+import { Channel, type Device } from '../../shared/devices/device.ts';
+import { devicePartition } from '../../shared/devices/keys.ts';
+import type { Caller } from '../../shared/devices/recognize.ts';
+import { enrolUnregistered, getDevice, type NewDevice } from '../../shared/devices/store.ts';
+import type { CheckInMessage } from '../../shared/protocols/agent/messages.ts';
+
+/** The time at which tests begin. */
+export const start = Date.parse('2026-03-02T08:00:00.000Z');
+
+/** A fingerprint that looks like one. */
+export const fingerprint = (name: string): string => createHash('sha256').update(name).digest('hex');
+
+/** A device that is not registered yet. */
+export const infusionPump = (serial: string): NewDevice => ({
+  serial,
+  platform: 'iomt',
+  class: 'infusion-pump',
+  ownership: 'organization',
+});
+
+/** Enrols a device with the certificate `fingerprint(serial)`. */
+export async function enrol(table: Table, device: NewDevice, now = new Date(start)): Promise<Device> {
+  const certificate = {
+    fingerprint: fingerprint(device.serial),
+    expiresAt: new Date(now.getTime() + 365 * 86_400_000),
+  };
+  const parts = enrolUnregistered(table, device, certificate, now);
+  await table.client.send(new TransactWriteCommand({ TransactItems: parts }));
+  const [put] = parts;
+  const id = String(put?.Put?.Item?.['id']);
+  const enrolled = await getDevice(table, id, { consistent: true });
+  if (enrolled === undefined) throw new Error('The device was not enrolled.');
+  return enrolled;
+}
+
+/** The device as a caller. */
+export const callerFor = (device: Device, channel: Channel = Channel.Mqtt): Caller => ({
+  deviceId: device.id,
+  certificate: device.certificate ?? '',
+  channel,
+});
+
+/** A check-in that says nothing but its time. */
+export const message = (time: number, more: Partial<CheckInMessage> = {}): CheckInMessage => ({
+  at: new Date(time).toISOString(),
+  ...more,
+});
+
+/** Queues a command for tests, with its audit record. */
+export const queue = (table: Table, device: Device, request: unknown, now = start, idempotencyKey?: string) =>
+  queueCommand(table, {
+    deviceId: device.id,
+    request,
+    requestedBy: 'user:anna',
+    idempotencyKey,
+    audit: (command) => auditOf(device, 'QueueCommand', command.id, now),
+    now: new Date(now),
+  });
+
+/** An audit record about a device. */
+export const auditOf = (device: Pick<Device, 'id'>, action: string, subject: string, now: number) =>
+  auditRecord(
+    devicePartition(device.id),
+    { actor: 'user:anna', action, resource: `device/${device.id}`, outcome: 'allowed', after: { subject } },
+    new Date(now),
+  );
