@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Compliance } from '../compliance/assess.ts';
 
 /** Which adapter speaks to the device. */
 export const Platform = {
@@ -125,6 +126,10 @@ export interface Device {
   readonly lifecycle: Lifecycle;
   readonly model?: string;
   readonly name?: string;
+  /** Who it is assigned to: a user name of the hospital's directory. */
+  readonly user?: string;
+  /** What the last security report amounts to (`shared/compliance/assess.ts`); none yet counts as unknown. */
+  readonly compliance?: Compliance;
   /** Since when the record exists (RFC 3339). */
   readonly createdAt: string;
   readonly enrolledAt?: string;

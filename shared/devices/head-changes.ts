@@ -1,4 +1,5 @@
 import { contentHash } from '../canonical-json.ts';
+import { assess } from '../compliance/assess.ts';
 import type { CheckInMessage } from '../protocols/agent/messages.ts';
 import type { Device, StoredReport } from './device.ts';
 import { type Caller, recognize } from './recognize.ts';
@@ -16,6 +17,7 @@ export type HeadChanges = Partial<
     | 'clinical'
     | 'inventory'
     | 'posture'
+    | 'compliance'
     | 'reportedVersion'
     | 'reportedAt'
     | 'certificate'
@@ -44,7 +46,7 @@ export function headChanges(
     ...promotion(device, caller, receivedAt),
     ...clinicalChange(device, message, receivedAt),
     ...reportChange('inventory', device.inventory, message.inventory, at),
-    ...reportChange('posture', device.posture, message.posture, at),
+    ...postureChange(device, message, at),
     ...versionChange(device, message, at),
   };
   const due = device.lastSeenAt === undefined || Date.parse(device.lastSeenAt) <= receivedAt - heartbeatMilliseconds;
@@ -86,6 +88,14 @@ function reportChange(
   const hash = contentHash(report);
   if (known !== undefined && (known.hash === hash || at < known.at)) return {};
   return { [kind]: { hash, at } };
+}
+
+/** A new security report is assessed at once, so that lists can be filtered by the result. */
+function postureChange(device: Device, message: CheckInMessage, at: string): HeadChanges {
+  const change = reportChange('posture', device.posture, message.posture, at);
+  if (change.posture === undefined || message.posture === undefined) return change;
+  const compliance = assess(message.posture);
+  return compliance === device.compliance ? change : { ...change, compliance };
 }
 
 function versionChange(device: Device, message: CheckInMessage, at: string): HeadChanges {

@@ -12,6 +12,7 @@ import type { AuditItem } from '../audit/record.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { cancellationsOf, type Item, isConditionFailed, itemOfFailedCondition } from '../aws/errors.ts';
 import { retryContention } from '../aws/retry.ts';
+import { Compliance } from '../compliance/assess.ts';
 import { problems } from '../http/problem.ts';
 import { type Device, type DeviceId, deviceIdOf, Lifecycle, normalizeSerial, type Presence } from './device.ts';
 import type { HeadChanges } from './head-changes.ts';
@@ -21,7 +22,7 @@ import { bySite, certificatePartition, devicePartition, sitePartition, sortKeys,
 export type WritePart = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
 
 /** What a person or an enrolment decides about a device; the rest the device reports or Wardline keeps. */
-export type Placement = Partial<Pick<Device, 'siteId' | 'unitId' | 'name' | 'model'>>;
+export type Placement = Partial<Pick<Device, 'siteId' | 'unitId' | 'name' | 'model' | 'user'>>;
 
 /** What is known of a device before it was ever seen. */
 export type NewDevice = Pick<Device, 'serial' | 'platform' | 'class' | 'ownership'> & Placement;
@@ -245,7 +246,7 @@ export interface DeviceFilter {
   readonly siteIds?: readonly string[];
   /** Only this unit; needs exactly one site. */
   readonly unitId?: string;
-  readonly equal?: Partial<Pick<Device, 'platform' | 'class' | 'ownership' | 'lifecycle'>>;
+  readonly equal?: Partial<Pick<Device, 'platform' | 'class' | 'ownership' | 'lifecycle' | 'user' | 'compliance'>>;
   readonly matches?: (device: Device) => boolean;
 }
 
@@ -305,7 +306,7 @@ async function readIndex(table: Table, filter: DeviceFilter, missing: number, at
   const equal = Object.entries(filter.equal ?? {}).filter(([, value]) => value !== undefined);
   const names = Object.fromEntries(equal.map(([name]) => [`#${name}`, name]));
   const values = Object.fromEntries(equal.map(([name, value]) => [`:${name}`, value]));
-  const expression = equal.map(([name]) => `#${name} = :${name}`).join(' AND ');
+  const expression = equal.map(([name, value]) => equals(name, value)).join(' AND ');
   const common = {
     TableName: table.name,
     IndexName: bySite,
@@ -340,6 +341,12 @@ async function readIndex(table: Table, filter: DeviceFilter, missing: number, at
     }),
   );
   return indexPage(answer, filter, missing, () => site, site + 1 < siteIds.length ? { site: site + 1 } : undefined);
+}
+
+/** A device that never reported is of unknown compliance without saying so. */
+function equals(name: string, value: unknown): string {
+  const same = `#${name} = :${name}`;
+  return value === Compliance.Unknown ? `(${same} OR attribute_not_exists(#${name}))` : same;
 }
 
 function startOf(partition: string, after: string | undefined): Pick<QueryCommandInput, 'ExclusiveStartKey'> {
@@ -416,13 +423,14 @@ function compareRegistration(known: Device, wanted: NewDevice): Registration {
     known.siteId === wanted.siteId &&
     known.unitId === wanted.unitId &&
     known.name === wanted.name &&
-    known.model === wanted.model;
+    known.model === wanted.model &&
+    known.user === wanted.user;
   return { outcome: same ? 'unchanged' : 'exists', device: known };
 }
 
 /** What the management API may change; `null` removes the attribute. */
 export type DeviceChanges = {
-  readonly [Name in 'siteId' | 'unitId' | 'name' | 'model']?: string | null;
+  readonly [Name in 'siteId' | 'unitId' | 'name' | 'model' | 'user']?: string | null;
 } & Partial<Pick<Device, 'class' | 'ownership'>>;
 
 /**
@@ -486,7 +494,7 @@ const changedMeanwhile = () =>
   );
 
 /** The attributes that people change; check-ins touch only the others, so that neither overwrites the other. */
-const managed = ['siteId', 'unitId', 'name', 'model', 'class', 'ownership', 'lifecycle'] as const;
+const managed = ['siteId', 'unitId', 'name', 'model', 'user', 'class', 'ownership', 'lifecycle'] as const;
 
 function applyChanges(before: Device, changes: DeviceChanges): Device {
   const merged = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null && value !== undefined);
@@ -554,7 +562,7 @@ export function enrolExpected(
           'certificateExpiresAt = :expires, version = version + :one, gsi1pk = :site, gsi1sk = :unit' +
           (siteId === undefined ? '' : ', siteId = :siteId') +
           (unitId === undefined ? ' ' : ', unitId = :unitId ') +
-          'REMOVE nextCertificate, nextCertificateExpiresAt, clinical, presence, inventory, posture, lastSeenAt, reportedVersion, reportedAt',
+          'REMOVE nextCertificate, nextCertificateExpiresAt, clinical, presence, inventory, posture, compliance, lastSeenAt, reportedVersion, reportedAt',
         ConditionExpression: 'lifecycle = :expected AND version = :seen',
         ExpressionAttributeValues: {
           ':enrolled': Lifecycle.Enrolled,
@@ -687,6 +695,7 @@ function newDevice(device: NewDevice, now: Date, revoked?: Device): Device {
     ...(device.unitId === undefined ? {} : { unitId: device.unitId }),
     ...(device.name === undefined ? {} : { name: device.name }),
     ...(device.model === undefined ? {} : { model: device.model }),
+    ...(device.user === undefined ? {} : { user: device.user }),
     lifecycle: Lifecycle.Expected,
     createdAt: revoked?.createdAt ?? now.toISOString(),
     desiredVersion: revoked?.desiredVersion ?? 0,

@@ -1,0 +1,18 @@
+import type { Cells } from './row.ts';
+
+export type { Cells } from './row.ts';
+
+/** A row of a list, before its values are understood. */
+export interface Row {
+  /** For CSV the line in the file (of the row's end), for JSON the position in the list, from 1. */
+  readonly line: number;
+  readonly cells: Cells;
+}
+
+/** The list cannot be read any further. The message is for whoever uploaded it. */
+export class ListError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ListError';
+  }
+}
