@@ -21,7 +21,11 @@ const means: EstMeans = {
     devices: openTable(requiredEnvironment('DEVICES_TABLE')),
     directory: openTable(requiredEnvironment('DIRECTORY_TABLE')),
   }),
-  registrar: iotRegistrar(new IoTClient(), requiredEnvironment('IOT_POLICY_NAME')),
+  registrar: iotRegistrar(
+    new IoTClient(),
+    requiredEnvironment('IOT_POLICY_NAME'),
+    requiredEnvironment('IOT_THING_TYPE'),
+  ),
   sign: kmsSigner(new KMSClient(), requiredEnvironment('CA_KEY_ID')),
   authorityPem: requiredEnvironment('DEVICE_CA_CERTIFICATE'),
   certificateDays: Number(requiredEnvironment('CERTIFICATE_DAYS')),

@@ -166,19 +166,17 @@ export class DevicesStack extends Stack {
         CA_KEY_ID: caKey.keyId,
         DEVICE_CA_CERTIFICATE: certificatePem,
         IOT_POLICY_NAME: names.devicePolicy,
+        IOT_THING_TYPE: names.thingType,
         CERTIFICATE_DAYS: String(settings.certificateDays),
       },
       statements: [
         allow(['kms:Sign'], [caKey.keyArn]),
-        tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem', 'Query', 'ConditionCheckItem']),
-        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem', 'Query', 'ConditionCheckItem']),
+        tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem']),
+        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem']),
         // AWS IoT knows no resource for the registration of a certificate that does not exist yet.
         allow(['iot:RegisterCertificateWithoutCA'], ['*']),
-        allow(['iot:CreateThing', 'iot:AttachThingPrincipal', 'iot:DetachThingPrincipal'], [things]),
-        allow(
-          ['iot:AttachThingPrincipal', 'iot:DetachThingPrincipal', 'iot:AttachPolicy', 'iot:UpdateCertificate'],
-          [certificates],
-        ),
+        allow(['iot:CreateThing', 'iot:AttachThingPrincipal'], [things]),
+        allow(['iot:AttachThingPrincipal', 'iot:AttachPolicy', 'iot:UpdateCertificate'], [certificates]),
       ],
       wildcards: {
         [things]: 'Makes the thing of the device that enrols.',
@@ -217,8 +215,8 @@ export class DevicesStack extends Stack {
         DEVICE_CA_CERTIFICATE: certificatePem,
       },
       statements: [
-        tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem', 'ConditionCheckItem']),
-        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem', 'ConditionCheckItem']),
+        tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem']),
+        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem']),
       ],
     });
 

@@ -17,8 +17,9 @@ import type { CertificateSwitch, ThingRegistrar } from '../enrollment/registrar.
  * comes last, because a certificate without one may do nothing: a crash in between leaves no half-usable identity.
  *
  * @param policyName the IoT policy of all devices; its variables limit each device to its own name
+ * @param thingTypeName the thing type of all devices
  */
-export function iotRegistrar(client: IoTClient, policyName: string, thingTypeName?: string): ThingRegistrar {
+export function iotRegistrar(client: IoTClient, policyName: string, thingTypeName: string): ThingRegistrar {
   return {
     ...iotCertificateSwitch(client),
     async register(id, certificatePem) {
@@ -60,9 +61,9 @@ async function registeredCertificate(client: IoTClient, certificatePem: string):
   throw new Error('AWS IoT Core did not name the certificate');
 }
 
-async function createThing(client: IoTClient, thingName: string, thingTypeName: string | undefined): Promise<void> {
+async function createThing(client: IoTClient, thingName: string, thingTypeName: string): Promise<void> {
   try {
-    await client.send(new CreateThingCommand({ thingName, ...(thingTypeName === undefined ? {} : { thingTypeName }) }));
+    await client.send(new CreateThingCommand({ thingName, thingTypeName }));
   } catch (error) {
     // It exists with other attributes, which somebody gave it: they are none of ours.
     if (!(error instanceof ResourceAlreadyExistsException)) throw error;
