@@ -1,0 +1,48 @@
+import { CreateTableCommand } from '@aws-sdk/client-dynamodb';
+import { DynamoDbLocal } from '../../local/services/dynamodb/server.ts';
+import { openTable, type Table } from '../../shared/aws/dynamodb.ts';
+
+/** Amazon's DynamoDB Local in memory, with as many tables as a test wants (transactions may span them). */
+export interface TestDatabase {
+  /** A new, empty table with the keys of the deployed ones and this index. */
+  table(index: 'bySite' | 'byKind'): Promise<Table>;
+  stop(): Promise<void>;
+}
+
+/** Starts DynamoDB Local on a free port; takes a few seconds, so once for a test file. */
+export async function startTestDatabase(): Promise<TestDatabase> {
+  const database = await DynamoDbLocal.start(0, undefined);
+  await database.ready();
+  const tables: Table[] = [];
+  return {
+    async table(index) {
+      const table = openTable(`${index}-${tables.length}`, {
+        endpoint: `http://127.0.0.1:${database.port}`,
+        region: 'us-east-1',
+        credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+      });
+      tables.push(table);
+      const key = (name: string) => ({ AttributeName: name, AttributeType: 'S' as const });
+      const schema = (hash: string, range: string) => [
+        { AttributeName: hash, KeyType: 'HASH' as const },
+        { AttributeName: range, KeyType: 'RANGE' as const },
+      ];
+      await table.client.send(
+        new CreateTableCommand({
+          TableName: table.name,
+          BillingMode: 'PAY_PER_REQUEST',
+          AttributeDefinitions: [key('pk'), key('sk'), key('gsi1pk'), key('gsi1sk')],
+          KeySchema: schema('pk', 'sk'),
+          GlobalSecondaryIndexes: [
+            { IndexName: index, KeySchema: schema('gsi1pk', 'gsi1sk'), Projection: { ProjectionType: 'ALL' } },
+          ],
+        }),
+      );
+      return table;
+    },
+    async stop() {
+      for (const { client } of tables) client.destroy();
+      await database.stop();
+    },
+  };
+}
