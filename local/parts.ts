@@ -5,6 +5,7 @@ import type { CustomResources } from './cloudformation/custom-resource.ts';
 import { iamPart } from './iam/part.ts';
 import type { Roles } from './iam/roles.ts';
 import { identityPart } from './identity/index.ts';
+import { iotPart } from './iot/index.ts';
 import type { LambdaService } from './lambda/functions.ts';
 import { lambdaPart } from './lambda/part.ts';
 import { passivePart } from './passive/part.ts';
@@ -25,6 +26,7 @@ export function allParts(shared: Shared): Part[] {
     shared.customResources.part(),
     lambdaPart(shared.lambda, shared.roles),
     ...serviceParts(),
+    iotPart(),
     identityPart(),
     // Last, so that no request comes in before what it needs is there.
     httpApiPart(),
