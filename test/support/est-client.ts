@@ -15,15 +15,21 @@ export interface EnrolledDevice {
 }
 
 /** A new P-256 key and a CSR (PKCS#10, DER) whose subject carries the serial number. */
-export async function makeRequest(
-  folder: string,
-  serial: string,
-): Promise<{ keyFile: string; csrFile: string }> {
+export async function makeRequest(folder: string, serial: string): Promise<{ keyFile: string; csrFile: string }> {
   const keyFile = join(folder, `${serial}.key`);
   const csrFile = join(folder, `${serial}.csr`);
   await run('openssl', ['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', keyFile]);
   await run('openssl', [
-    'req', '-new', '-key', keyFile, '-subj', `/serialNumber=${serial}`, '-outform', 'DER', '-out', csrFile,
+    'req',
+    '-new',
+    '-key',
+    keyFile,
+    '-subj',
+    `/serialNumber=${serial}`,
+    '-outform',
+    'DER',
+    '-out',
+    csrFile,
   ]);
   return { keyFile, csrFile };
 }
@@ -38,9 +44,19 @@ export async function simpleEnroll(
   const bodyFile = `${csrFile}.b64`;
   writeFileSync(bodyFile, base64);
   const { stdout } = await run('curl', [
-    '--silent', '--cacert', cloud.endpoints.ca, '--user', `device:${token}`,
-    '--header', 'Content-Type: application/pkcs10', '--header', 'Content-Transfer-Encoding: base64',
-    '--data-binary', `@${bodyFile}`, '--write-out', '\n%{http_code}',
+    '--silent',
+    '--cacert',
+    cloud.endpoints.ca,
+    '--user',
+    `device:${token}`,
+    '--header',
+    'Content-Type: application/pkcs10',
+    '--header',
+    'Content-Transfer-Encoding: base64',
+    '--data-binary',
+    `@${bodyFile}`,
+    '--write-out',
+    '\n%{http_code}',
     `${cloud.endpoints.enroll}/.well-known/est/simpleenroll`,
   ]);
   const end = stdout.lastIndexOf('\n');
@@ -56,7 +72,15 @@ export async function enroll(cloud: LocalCloud, token: string, serial: string): 
   writeFileSync(pkcs7File, Buffer.from(answer.body, 'base64'));
   const certificateFile = join(cloud.scratch, `${serial}.pem`);
   await run('openssl', ['pkcs7', '-inform', 'DER', '-in', pkcs7File, '-print_certs', '-out', certificateFile]);
-  const { stdout } = await run('openssl', ['x509', '-in', certificateFile, '-noout', '-subject', '-nameopt', 'RFC2253']);
+  const { stdout } = await run('openssl', [
+    'x509',
+    '-in',
+    certificateFile,
+    '-noout',
+    '-subject',
+    '-nameopt',
+    'RFC2253',
+  ]);
   const id = /CN=([^,+\s]+)/.exec(stdout)?.[1];
   if (id === undefined) throw new Error(`The certificate has no CN: ${stdout}`);
   return { id, keyFile, certificateFile, csrFile };
@@ -69,9 +93,20 @@ export async function curlCheckIn(
   message: unknown,
 ): Promise<{ status: number; body: unknown }> {
   const { stdout } = await run('curl', [
-    '--silent', '--cacert', cloud.endpoints.ca, '--cert', device.certificateFile, '--key', device.keyFile,
-    '--header', 'Content-Type: application/json', '--data', JSON.stringify(message),
-    '--write-out', '\n%{http_code}', `${cloud.endpoints.device}/v1/checkin`,
+    '--silent',
+    '--cacert',
+    cloud.endpoints.ca,
+    '--cert',
+    device.certificateFile,
+    '--key',
+    device.keyFile,
+    '--header',
+    'Content-Type: application/json',
+    '--data',
+    JSON.stringify(message),
+    '--write-out',
+    '\n%{http_code}',
+    `${cloud.endpoints.device}/v1/checkin`,
   ]);
   const end = stdout.lastIndexOf('\n');
   const text = stdout.slice(0, end);

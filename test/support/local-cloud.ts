@@ -41,9 +41,7 @@ export interface LocalCloud {
 }
 
 /** Starts `local/main.ts` on free ports and resolves when it prints that it is ready. Rejects with its output when it ends before. */
-export async function startLocalCloud(
-  options: { args?: readonly string[]; data?: string } = {},
-): Promise<LocalCloud> {
+export async function startLocalCloud(options: { args?: readonly string[]; data?: string } = {}): Promise<LocalCloud> {
   const scratch = mkdtempSync(join(tmpdir(), 'wardline-test-'));
   const data = options.data ?? join(scratch, 'data');
   const child = spawn(
@@ -67,7 +65,7 @@ export async function startLocalCloud(
     printed += chunk.toString();
   });
   await ready(child, () => printed);
-  const endpoints = JSON.parse(readFileSync(join(data, 'local.json'), 'utf8')) as Endpoints;
+  const endpoints = JSON.parse(readFileSync(join(scratch, '.wardline', 'local.json'), 'utf8')) as Endpoints;
   return {
     endpoints,
     data,
@@ -76,7 +74,7 @@ export async function startLocalCloud(
     async token(user, { mfa = false } = {}) {
       const { stdout } = await run(
         process.execPath,
-        [join(repository, 'cli', 'token.ts'), '--user', user, ...(mfa ? ['--mfa'] : []), '--local', join(data, 'local.json')],
+        [join(repository, 'cli', 'token.ts'), '--user', user, ...(mfa ? ['--mfa'] : [])],
         { cwd: scratch },
       );
       return stdout.trim();
