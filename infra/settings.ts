@@ -122,7 +122,9 @@ export type SettingName = keyof typeof settingDefinitions;
 type Values = { [name in SettingName]: v.InferOutput<(typeof settingDefinitions)[name]['schema']> };
 
 /** All settings, validated, defaults filled in. */
-export interface Settings extends Values {
+export interface Settings extends Omit<Values, 'region'> {
+  /** From the setting, else the region of the AWS profile. The encryption of a table's replicas needs it at synth. */
+  readonly region: string;
   /** The account that is deployed to; undefined in a synth that is bound to no account. */
   readonly account: string | undefined;
 }
@@ -166,7 +168,7 @@ export function readSettings(sources: SettingSources): Settings {
   const definitions = settingDefinitions;
   const settings = {
     name: read(sources, 'name', definitions.name.schema),
-    region: read(sources, 'region', definitions.region.schema) ?? sources.environment['CDK_DEFAULT_REGION'],
+    region: region(sources),
     deviceDomain: read(sources, 'deviceDomain', definitions.deviceDomain.schema),
     oidc: read(sources, 'oidc', definitions.oidc.schema),
     alarmEmail: read(sources, 'alarmEmail', definitions.alarmEmail.schema),
@@ -198,6 +200,16 @@ function read<Schema extends v.GenericSchema>(
   );
 }
 
+function region(sources: SettingSources): string {
+  const name = read(sources, 'region', settingDefinitions.region.schema) ?? sources.environment['CDK_DEFAULT_REGION'];
+  if (name !== undefined) return name;
+  throw new SettingError(
+    'wardline:region',
+    'is required where no AWS profile names a region',
+    settingDefinitions.region.example,
+  );
+}
+
 /** Our own messages read on from the name of the setting; valibot's are sentences of their own. */
 function described(issue: v.BaseIssue<unknown>): string {
   const ours = /^(is|must) /.test(issue.message);
@@ -216,18 +228,11 @@ function parsed(value: unknown): unknown {
 
 function checkTogether(settings: Settings): void {
   const { deviceDomain, region, replicaRegions } = settings;
-  if (deviceDomain !== undefined && region !== undefined && deviceDomain.certificateArn.split(':')[3] !== region) {
+  if (deviceDomain !== undefined && deviceDomain.certificateArn.split(':')[3] !== region) {
     throw new SettingError(
       'wardline:deviceDomain',
       `has a certificate of another region: an API of ${region} needs an ACM certificate of ${region}`,
       settingDefinitions.deviceDomain.example,
-    );
-  }
-  if (replicaRegions.length > 0 && region === undefined) {
-    throw new SettingError(
-      'wardline:region',
-      'is required when wardline:replicaRegions is set',
-      settingDefinitions.region.example,
     );
   }
   for (const replica of replicaRegions) {

@@ -41,7 +41,7 @@ export interface Wardline {
 export function defineWardline(app: App, settings: Settings, bundles: string): Wardline {
   const env: Environment = {
     ...(settings.account === undefined ? {} : { account: settings.account }),
-    ...(settings.region === undefined ? {} : { region: settings.region }),
+    region: settings.region,
   };
   const data = new DataStack(app, 'WardlineData', {
     env,

@@ -84,7 +84,7 @@ export class OperationsStack extends Stack {
       }),
     );
     dashboard.addWidgets(
-      graph('Check-ins', [checkIn.invocations], [checkIn.errorRate]),
+      graph('Check-ins', [checkIn.invocations, checkIn.refused], [checkIn.errorRate]),
       graph('Age of commands when delivered', commandAge),
       graph('Devices connected and refused', [iotMetric('Connect.Success'), iotMetric('Connect.AuthError')]),
     );
@@ -128,14 +128,31 @@ export class OperationsStack extends Stack {
     });
   }
 
+  /**
+   * A check-in that fails over HTTPS is answered, so that only the function's own metric tells of it; one that ran out
+   * of time is known to Lambda alone; one that fails over MQTT is known to both.
+   */
   #watchCheckIns() {
     const invocations = this.#functionMetric('device-checkin', 'Invocations');
-    const errorRate = percentage(
-      'failed',
-      'Failed check-ins (%)',
-      this.#functionMetric('device-checkin', 'Errors'),
-      invocations,
-    );
+    const own = (metricName: string) =>
+      new Metric({
+        namespace: 'Wardline',
+        metricName,
+        dimensionsMap: { service: 'device-checkin' },
+        statistic: Stats.SUM,
+        period: fiveMinutes,
+        label: metricName,
+      });
+    const errorRate = new MathExpression({
+      expression: 'IF(invocations >= 20, 100 * MAX([FILL(failed, 0), FILL(errors, 0)]) / invocations, 0)',
+      usingMetrics: {
+        invocations,
+        failed: own('CheckInFailed'),
+        errors: this.#functionMetric('device-checkin', 'Errors'),
+      },
+      period: fiveMinutes,
+      label: 'Failed check-ins (%)',
+    });
     this.#alarm('CheckInErrors', {
       meaning: 'More than 1 % of check-ins fail: devices get no commands and their state goes stale.',
       runbook: 'check-in-errors',
@@ -144,7 +161,7 @@ export class OperationsStack extends Stack {
       periods: 2,
       outOf: 3,
     });
-    return { invocations, errorRate };
+    return { invocations, refused: own('CheckInRefused'), errorRate };
   }
 
   /** `CommandAge` (seconds) is written by the check-in function for each command that it hands out the first time. */
