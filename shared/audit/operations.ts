@@ -1,6 +1,6 @@
 import type { OperationSpec } from '../http/operation.ts';
 import { PageQuery, pageOf } from '../http/page.ts';
-import { AuditRecordSchema } from './store.ts';
+import { AuditRecordSchema } from './view.ts';
 
 /** Reading an audit trail is the same wherever it lies. */
 export const auditSpec = (what: string) =>

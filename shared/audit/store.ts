@@ -1,22 +1,8 @@
 import { PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
 import type { Table } from '../aws/dynamodb.ts';
-import { type AuditItem, AuditOutcome, type AuditRecord, auditPrefix } from './record.ts';
-
-/** An audit record as tables hold it and the API shows it. */
-export const AuditRecordSchema = v.object({
-  id: v.string(),
-  at: v.pipe(v.string(), v.isoTimestamp()),
-  actor: v.pipe(v.string(), v.description('Who: `user:<sub>`, `device:<id>` or `system:<function>`')),
-  action: v.string(),
-  resource: v.string(),
-  outcome: v.picklist(Object.values(AuditOutcome)),
-  siteId: v.optional(v.string()),
-  reason: v.optional(v.string()),
-  policyIds: v.optional(v.array(v.string())),
-  before: v.optional(v.record(v.string(), v.unknown())),
-  after: v.optional(v.record(v.string(), v.unknown())),
-});
+import { type AuditItem, type AuditRecord, auditPrefix } from './record.ts';
+import { AuditRecordSchema } from './view.ts';
 
 /** Stores a record by itself: for attempts that were denied or refused, which change nothing else. */
 export async function keepRecord(table: Table, item: AuditItem): Promise<void> {

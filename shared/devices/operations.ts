@@ -23,8 +23,8 @@ const Serial = v.pipe(
   v.string(),
   v.maxLength(64, 'must have at most 64 characters'),
   v.check((serial) => parseSerial(serial) !== undefined, 'must be a serial number that a certificate can carry'),
-  v.transform((serial) => parseSerial(serial) ?? serial),
   v.description('As printed on the device: letters, digits, blanks and ()+,-./:'),
+  v.transform((serial) => parseSerial(serial) ?? serial),
 );
 
 const time = v.pipe(v.string(), v.isoTimestamp());

@@ -13,10 +13,10 @@ export const pageEntries = {
     v.pipe(
       v.string(),
       v.regex(/^\d{1,3}$/, 'must be a number'),
+      v.description(`Most items of the page, 1 to ${largestLimit}; ${defaultLimit} when left out`),
       v.toNumber(),
       v.minValue(1, 'must be at least 1'),
       v.maxValue(largestLimit, `must be at most ${largestLimit}`),
-      v.description(`Most items of the page, 1 to ${largestLimit}; ${defaultLimit} when left out`),
     ),
     String(defaultLimit),
   ),

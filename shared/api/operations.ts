@@ -1,0 +1,19 @@
+import { commandOperations } from '../commands/operations.ts';
+import { deviceOperations } from '../devices/operations.ts';
+import { enrollmentOperations } from '../enrollment/operations.ts';
+import type { OperationSpec } from '../http/operation.ts';
+import type { Operation } from '../http/routes.ts';
+import { placeOperations } from '../places/operations.ts';
+
+/** The specification of every operation of the management API. Missing one does not compile. */
+export const operations: Readonly<Record<Operation, OperationSpec>> = {
+  ...placeOperations,
+  ...enrollmentOperations,
+  ...deviceOperations,
+  ...commandOperations,
+  describeApi: {
+    summary: 'This description',
+    tag: 'Description',
+    answer: { status: 200, description: 'OpenAPI 3.1', mediaType: 'application/json' },
+  },
+};
