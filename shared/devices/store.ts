@@ -16,7 +16,15 @@ import { Compliance } from '../compliance/assess.ts';
 import { problems } from '../http/problem.ts';
 import { type Device, type DeviceId, deviceIdOf, Lifecycle, normalizeSerial, type Presence } from './device.ts';
 import type { HeadChanges } from './head-changes.ts';
-import { bySite, certificatePartition, devicePartition, sitePartition, sortKeys, unitSortKey } from './keys.ts';
+import {
+  bySite,
+  certificatePartition,
+  devicePartition,
+  nowhere,
+  sitePartition,
+  sortKeys,
+  unitSortKey,
+} from './keys.ts';
 
 /** One write of a transaction, in the document client's words. */
 export type WritePart = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
@@ -498,12 +506,14 @@ const managed = ['siteId', 'unitId', 'name', 'model', 'user', 'class', 'ownershi
 
 function applyChanges(before: Device, changes: DeviceChanges): Device {
   const merged = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null && value !== undefined);
-  return deviceOf(Object.fromEntries(merged));
+  return Object.fromEntries(merged) as unknown as Device;
 }
 
 /** The update of just the managed attributes that differ, and of the index keys, on the version that was read. */
 function managedUpdate(table: Table, before: Device, after: Device): WritePart {
-  const differing = managed.filter((name) => before[name] !== after[name]);
+  const differing = managed
+    .filter((name) => name !== 'siteId' && name !== 'unitId')
+    .filter((name) => before[name] !== after[name]);
   const set = differing.filter((name) => after[name] !== undefined);
   const remove = differing.filter((name) => after[name] === undefined);
   return {
@@ -559,9 +569,7 @@ export function enrolExpected(
         Key: { pk: devicePartition(device.id), sk: sortKeys.head },
         UpdateExpression:
           'SET lifecycle = :enrolled, enrolledAt = :now, certificate = :certificate, certificateSince = :now, ' +
-          'certificateExpiresAt = :expires, version = version + :one, gsi1pk = :site, gsi1sk = :unit' +
-          (siteId === undefined ? '' : ', siteId = :siteId') +
-          (unitId === undefined ? ' ' : ', unitId = :unitId ') +
+          'certificateExpiresAt = :expires, version = version + :one, gsi1pk = :site, gsi1sk = :unit ' +
           'REMOVE nextCertificate, nextCertificateExpiresAt, clinical, presence, inventory, posture, compliance, lastSeenAt, reportedVersion, reportedAt',
         ConditionExpression: 'lifecycle = :expected AND version = :seen',
         ExpressionAttributeValues: {
@@ -571,8 +579,6 @@ export function enrolExpected(
           ':one': 1,
           ':site': sitePartition(siteId),
           ':unit': unitSortKey(unitId, device.id),
-          ...(siteId === undefined ? {} : { ':siteId': siteId }),
-          ...(unitId === undefined ? {} : { ':unitId': unitId }),
           ...certificateValues(certificate, now),
         },
       },
@@ -608,8 +614,8 @@ export function enrolUnregistered(
 
 /**
  * The writes that renew: the new certificate waits on the record and becomes the pinned one at its first check-in, so
- * that a reply lost on the way leaves the device with a certificate that works. Condition: the device is enrolled and
- * `device.certificate` is still the pinned one. A renewal that was never used is replaced.
+ * that a reply lost on the way leaves the device with a certificate that works. Condition: the device is enrolled, and
+ * the pinned and the waiting certificate are still those of `device`. A renewal that was never used is replaced.
  */
 export function renewCertificate(table: Table, device: Device, certificate: IssuedCertificate, now: Date): WritePart[] {
   return [
@@ -619,10 +625,13 @@ export function renewCertificate(table: Table, device: Device, certificate: Issu
         Key: { pk: devicePartition(device.id), sk: sortKeys.head },
         UpdateExpression:
           'SET nextCertificate = :certificate, nextCertificateExpiresAt = :expires, version = version + :one',
-        ConditionExpression: 'lifecycle = :enrolled AND certificate = :pinned',
+        ConditionExpression: `lifecycle = :enrolled AND certificate = :pinned AND ${
+          device.nextCertificate === undefined ? 'attribute_not_exists(nextCertificate)' : 'nextCertificate = :waiting'
+        }`,
         ExpressionAttributeValues: {
           ':enrolled': Lifecycle.Enrolled,
           ':pinned': device.certificate,
+          ...(device.nextCertificate === undefined ? {} : { ':waiting': device.nextCertificate }),
           ':one': 1,
           ':certificate': certificate.fingerprint,
           ':expires': certificate.expiresAt.toISOString(),
@@ -704,21 +713,32 @@ function newDevice(device: NewDevice, now: Date, revoked?: Device): Device {
   };
 }
 
-/** The head item of a device, with its keys in the table and the index. */
+/**
+ * The head item of a device. Id, site and unit are in the keys and only there: with the longest names that are likely,
+ * the head stays below 1 KB, which is what one write unit carries.
+ */
 export function headItem(device: Device): Item {
+  const { id, siteId, unitId, ...attributes } = device;
   return {
-    pk: devicePartition(device.id),
+    pk: devicePartition(id),
     sk: sortKeys.head,
-    gsi1pk: sitePartition(device.siteId),
-    gsi1sk: unitSortKey(device.unitId, device.id),
-    ...device,
+    gsi1pk: sitePartition(siteId),
+    gsi1sk: unitSortKey(unitId, id),
+    ...attributes,
   };
 }
 
 /** The device that a head item holds: only this table's writers make such items, so their form is known. */
 export function deviceOf(item: Item): Device {
-  const { pk: _pk, sk: _sk, gsi1pk: _site, gsi1sk: _unit, ...device } = item;
-  return device as unknown as Device;
+  const { pk, sk: _sk, gsi1pk, gsi1sk, ...attributes } = item;
+  const siteId = String(gsi1pk).slice('SITE#'.length);
+  const unitId = String(gsi1sk).slice(0, String(gsi1sk).indexOf('#'));
+  return {
+    id: String(pk).slice('DEVICE#'.length),
+    ...attributes,
+    ...(siteId === nowhere ? {} : { siteId }),
+    ...(unitId === nowhere ? {} : { unitId }),
+  } as unknown as Device;
 }
 
 function idOf(indexEntry: Item): DeviceId {

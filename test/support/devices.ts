@@ -3,7 +3,7 @@ import { TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { auditRecord } from '../../shared/audit/record.ts';
 import type { Table } from '../../shared/aws/dynamodb.ts';
 import { queueCommand } from '../../shared/commands/writer.ts';
-import { Channel, type Device } from '../../shared/devices/device.ts';
+import { Channel, type Device, deviceIdOf } from '../../shared/devices/device.ts';
 import { devicePartition } from '../../shared/devices/keys.ts';
 import type { Caller } from '../../shared/devices/recognize.ts';
 import { enrolUnregistered, getDevice, type NewDevice } from '../../shared/devices/store.ts';
@@ -31,9 +31,7 @@ export async function enrol(table: Table, device: NewDevice, now = new Date(star
   };
   const parts = enrolUnregistered(table, device, certificate, now);
   await table.client.send(new TransactWriteCommand({ TransactItems: parts }));
-  const [put] = parts;
-  const id = String(put?.Put?.Item?.['id']);
-  const enrolled = await getDevice(table, id, { consistent: true });
+  const enrolled = await getDevice(table, deviceIdOf(device.serial), { consistent: true });
   if (enrolled === undefined) throw new Error('The device was not enrolled.');
   return enrolled;
 }
