@@ -191,23 +191,8 @@ export class DataStack extends Stack {
   }
 }
 
-/** What a list of devices shows and filters by; everything else is read from the device itself. */
-const deviceListAttributes = [
-  'id',
-  'serial',
-  'platform',
-  'class',
-  'ownership',
-  'siteId',
-  'unitId',
-  'lifecycle',
-  'model',
-  'name',
-  'channel',
-  'enrolledAt',
-  'user',
-  'compliance',
-];
+/** What a list of devices is filtered by; what it shows is read from the devices of the page. */
+const deviceListAttributes = ['platform', 'class', 'ownership', 'lifecycle', 'user', 'compliance'];
 
 /** Object Lock counts days; leap days are on the side of keeping. */
 function daysOfYears(years: number): number {
