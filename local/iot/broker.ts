@@ -321,6 +321,8 @@ export class Broker {
     if (!connection.filters.has(subscription.topic) && connection.filters.size >= MAX_SUBSCRIPTIONS) return null;
     if (!connection.allows('iot:Subscribe', this.#cloud.arn('iot', `topicfilter/${subscription.topic}`))) return null;
     connection.filters.set(subscription.topic, subscription.qos);
+    // Before the connection is open only kept subscriptions come here.
+    if (this.#connections.get(connection.clientId) !== connection) this.#sessions.resumed(connection.clientId);
     return subscription;
   }
 

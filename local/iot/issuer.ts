@@ -48,9 +48,8 @@ export class Issuer {
     this.#key ??= this.#signingKey();
     const certificate = await x509.X509CertificateGenerator.create(
       {
-        serialNumber: randomBytes(16)
-          .toString('hex')
-          .replace(/^[89a-f]/, '1'),
+        // Positive and without a leading zero, as DER writes integers.
+        serialNumber: `5a${randomBytes(15).toString('hex')}`,
         subject: SUBJECT,
         issuer: ISSUER,
         // Backdated, so that a device whose clock is a little behind can use it at once.

@@ -21,6 +21,8 @@ interface Queued extends AedesPublishPacket {
 interface Session {
   readonly subscriptions: Map<string, Subscription>;
   queue: Queued[];
+  /** What a connection that is being set up must get first; what comes later reaches it directly. */
+  replay: readonly Queued[] | undefined;
   cancelExpiry: (() => void) | undefined;
 }
 
@@ -186,8 +188,18 @@ export class Sessions {
     return at === undefined || at < 0 ? undefined : session?.queue.splice(at, 1)[0];
   }
 
+  /** The subscriptions of a kept session are live again: from here on messages reach the client directly. */
+  resumed(clientId: string): void {
+    const session = this.#sessions.get(clientId);
+    if (session !== undefined) session.replay = [...session.queue];
+  }
+
+  /** What waits for a client that connects, in order. */
   outgoingStream(client: ClientRef): Readable {
-    return Readable.from([...(this.#sessions.get(client.id)?.queue ?? [])]);
+    const session = this.#sessions.get(client.id);
+    const waiting = session?.replay ?? [...(session?.queue ?? [])];
+    if (session !== undefined) session.replay = undefined;
+    return Readable.from(waiting);
   }
 
   /** QoS 2 is refused before anything is stored. */
@@ -225,7 +237,7 @@ export class Sessions {
   #session(clientId: string): Session {
     let session = this.#sessions.get(clientId);
     if (session === undefined) {
-      session = { subscriptions: new Map(), queue: [], cancelExpiry: undefined };
+      session = { subscriptions: new Map(), queue: [], replay: undefined, cancelExpiry: undefined };
       this.#sessions.set(clientId, session);
     }
     return session;
