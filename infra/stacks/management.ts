@@ -159,6 +159,8 @@ export class ManagementStack extends Stack {
         allow(['s3:GetObject', 's3:PutObject'], [importFiles]),
         tableAccess(data.devices, everyAction),
         tableAccess(data.directory, everyAction),
+        // Sites are named in lists; this finds their ids.
+        indexAccess(data.directory, 'byKind'),
       ],
       wildcards: { [importFiles]: 'Each import is an object of its own.' },
     });
