@@ -13,7 +13,8 @@ export function wildcard(pattern: string, flags = ''): RegExp {
  */
 export function arnWildcard(pattern: string): RegExp {
   const fields = splitArn(pattern);
-  if (fields.length < 6) return wildcard(pattern);
+  // What is no ARN matches none, except the one pattern that matches all.
+  if (fields.length < 6) return pattern === '*' ? /^/ : /$^/;
   const source = fields.map((field, index) => {
     const escaped = field.replaceAll(/[.+^${}()|[\]\\]/g, '\\$&');
     const any = index < 5 ? '[^:]' : '.';

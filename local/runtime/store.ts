@@ -32,7 +32,7 @@ export function openStore(file?: string): ClosableStore {
     `);
   } catch (error) {
     database.close();
-    if (error instanceof Error && /locked|busy/i.test(error.message)) throw new StoreInUse(file ?? ':memory:');
+    if (/locked|busy/i.test(String(error))) throw new StoreInUse(file ?? ':memory:');
     throw error;
   }
   return new SqliteStore(database);

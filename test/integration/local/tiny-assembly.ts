@@ -29,7 +29,7 @@ export function tinyAssembly(
     writeFileSync(join(folder, `asset.${name}`, 'index.mjs'), source);
     files[name] = {
       source: { path: `asset.${name}`, packaging: 'zip' },
-      destinations: { here: { bucketName: 'assets-${AWS::AccountId}', objectKey: `${name}.zip` } },
+      destinations: { here: { bucketName: ['assets-$', '{AWS::AccountId}'].join(''), objectKey: `${name}.zip` } },
     };
   }
   const write = (name: string, content: Json) => writeFileSync(join(folder, name), JSON.stringify(content));
@@ -72,7 +72,7 @@ export function tinyFunction(
       Type: 'AWS::Lambda::Function',
       Properties: {
         FunctionName: logicalId,
-        Code: { S3Bucket: { 'Fn::Sub': 'assets-${AWS::AccountId}' }, S3Key: `${logicalId}.zip` },
+        Code: { S3Bucket: { 'Fn::Join': ['-', ['assets', { Ref: 'AWS::AccountId' }]] }, S3Key: `${logicalId}.zip` },
         Handler: 'index.handler',
         Runtime: 'nodejs24.x',
         Role: { 'Fn::GetAtt': [`${logicalId}Role`, 'Arn'] },
