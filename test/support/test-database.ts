@@ -20,6 +20,8 @@ export async function startTestDatabase(): Promise<TestDatabase> {
         endpoint: `http://127.0.0.1:${database.port}`,
         region: 'us-east-1',
         credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+        // A test may start hundreds of requests at once, on a machine that does other things besides.
+        requestHandler: { connectionTimeout: 60_000, requestTimeout: 60_000 },
       });
       tables.push(table);
       const key = (name: string) => ({ AttributeName: name, AttributeType: 'S' as const });
