@@ -6,9 +6,32 @@ import { CommandType } from '../../shared/commands/command.ts';
 import { type Battery, batteryAt } from './battery.ts';
 import { planFor } from './behaviour.ts';
 import type { DeviceProfile } from './profile.ts';
-import { seeded } from './seeded.ts';
+import { pick, seeded } from './seeded.ts';
 import type { DeviceMemory } from './state.ts';
 import { type Usage, usageAt } from './usage.ts';
+
+const MOBILE_ENCRYPTION = [
+  ['encrypted', 0.98],
+  ['not-encrypted', 0.02],
+] as const;
+const MEDICAL_ENCRYPTION = [
+  ['encrypted', 0.55],
+  ['unknown', 0.35],
+  ['not-encrypted', 0.1],
+] as const;
+const MOBILE_UPDATES = [
+  [0, 0.86],
+  [1, 0.06],
+  [3, 0.05],
+  [7, 0.02],
+  ['unknown', 0.01],
+] as const;
+const MEDICAL_UPDATES = [
+  [0, 0.6],
+  ['unknown', 0.32],
+  [1, 0.06],
+  [2, 0.02],
+] as const;
 
 /** What a simulated machine is made of. */
 export interface SimulatedMachineParts {
@@ -99,10 +122,12 @@ export class SimulatedMachine implements Machine {
     const medical = profile.platform === 'iomt';
     return {
       battery: { percent, charging },
-      diskEncryption: {
-        state: medical && random() < 0.4 ? 'unknown' : random() < 0.97 ? 'encrypted' : 'not-encrypted',
+      diskEncryption: { state: pick(random, medical ? MEDICAL_ENCRYPTION : MOBILE_ENCRYPTION) },
+      screenLock: { state: medical ? 'not-applicable' : random() < 0.97 ? 'enabled' : 'disabled' },
+      // Few makers of medical devices say what their firmware lacks; an update that was installed closes the gaps.
+      updates: {
+        security: memory().osVersion !== undefined ? 0 : pick(random, medical ? MEDICAL_UPDATES : MOBILE_UPDATES),
       },
-      ...(medical ? {} : { screenLock: { state: random() < 0.96 ? 'enabled' : 'disabled' } }),
       ...(lockedAt === undefined ? {} : { locked: this.#isLocked(lockedAt) }),
       bootedAt: bootedAt === undefined ? 'unknown' : new Date(bootedAt).toISOString(),
     };
