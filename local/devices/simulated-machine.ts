@@ -19,19 +19,19 @@ const MEDICAL_ENCRYPTION = [
   ['unknown', 0.35],
   ['not-encrypted', 0.1],
 ] as const;
-const MOBILE_UPDATES = [
+const MOBILE_UPDATES: readonly (readonly [number | 'unknown', number])[] = [
   [0, 0.86],
   [1, 0.06],
   [3, 0.05],
   [7, 0.02],
   ['unknown', 0.01],
-] as const;
-const MEDICAL_UPDATES = [
+];
+const MEDICAL_UPDATES: readonly (readonly [number | 'unknown', number])[] = [
   [0, 0.6],
   ['unknown', 0.32],
   [1, 0.06],
   [2, 0.02],
-] as const;
+];
 
 /** What a simulated machine is made of. */
 export interface SimulatedMachineParts {
