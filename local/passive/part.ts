@@ -100,7 +100,7 @@ export function passivePart(): Part {
       passive(
         'AWS::CloudWatch::Dashboard',
         'there are no metrics locally',
-        ['DashboardBody', 'DashboardName'],
+        ['DashboardBody', 'DashboardName', 'Tags'],
         () => ({}),
         'DashboardName',
       ),

@@ -65,10 +65,9 @@ export class StreamMapping {
    */
   async prepare(): Promise<void> {
     const principal = { roleArn: this.#cloud.functions.role(this.settings.functionArn) };
-    for (const action of ['DescribeStream', 'GetShardIterator', 'GetRecords']) {
+    for (const action of ['DescribeStream', 'GetShardIterator', 'GetRecords', 'ListStreams']) {
       this.#cloud.authorize(principal, { action: `dynamodb:${action}`, resource: this.settings.sourceArn });
     }
-    this.#cloud.authorize(principal, { action: 'dynamodb:ListStreams', resource: '*' });
     if (this.#positions.stream === this.settings.sourceArn) return;
     const positions = new Map<string, ShardPosition>();
     if (this.settings.startingPosition === 'LATEST') {
