@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { type Demo, startDemo } from './demo/start.ts';
+import { localToken } from './demo/token.ts';
 import { parseFaultPlan } from './endpoint/faults.ts';
 import { helpText, type MainOptions, OptionError, readOptions } from './options.ts';
 import { explain, FolderUnusable } from './runtime/folder.ts';
 import { consoleLog } from './runtime/log.ts';
 import { whenParentEnds } from './runtime/parent.ts';
-import { startLocalCloud } from './start.ts';
+import { type RunningCloud, startLocalCloud } from './start.ts';
 
 /** What `npm start` runs. */
 async function main(): Promise<void> {
@@ -19,21 +21,47 @@ async function main(): Promise<void> {
     log: consoleLog,
     ...(options.faults === undefined ? {} : { faults: parseFaultPlan(readFileSync(options.faults, 'utf8')) }),
   });
+  let demo: Demo | undefined;
   let stopping = false;
   const stop = (because: string) => {
     if (stopping) return;
     stopping = true;
     console.log(`${because}, stopping ...`);
-    running.stop().then(
-      () => process.exit(0),
-      (error: unknown) => fail(error),
-    );
+    Promise.resolve(demo?.stop())
+      .then(() => running.stop())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => fail(error),
+      );
   };
   process.on('SIGINT', () => stop('Interrupted'));
   process.on('SIGTERM', () => stop('Asked to end'));
   process.on('SIGHUP', () => stop('Terminal closed'));
   whenParentEnds(() => stop('npm has ended'));
   console.log(`Wardline is ready: ${running.urls.api}`);
+  if (options.empty) return;
+  demo = demoOf(running, options);
+  demo.loaded.catch((error: unknown) => {
+    if (!stopping) consoleLog.warn(`The demo network could not be loaded: ${error}`);
+  });
+}
+
+/** Whoever starts the demo twice sees the same hospitals. */
+const DEMO_SEED = 1;
+
+/** The demo network fills the cloud in the background, through the same doors as everybody. */
+function demoOf({ urls, cloud }: RunningCloud, { devices, speed, data }: MainOptions): Demo {
+  return startDemo({
+    ...urls,
+    ca: readFileSync(urls.ca, 'utf8'),
+    token: localToken(urls.issuer, 'ada.admin'),
+    count: devices,
+    seed: DEMO_SEED,
+    clock: cloud.clock,
+    speed,
+    log: consoleLog,
+    ...(data === undefined ? {} : { data: resolve(data) }),
+  });
 }
 
 function cloudOptions({ port, data, trace, speed }: MainOptions) {
