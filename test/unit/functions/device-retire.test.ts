@@ -10,14 +10,15 @@ const { handler } = await import('../../../functions/device-retire/handler.ts');
 const iot = mockClient(IoTClient);
 const data = mockClient(IoTDataPlaneClient);
 
+const keys = { pk: 'DEVICE#d-1', sk: 'HEAD', gsi1pk: 'SITE#-', gsi1sk: '-#d-1' };
 const image = (head: Record<string, string>) =>
   Object.fromEntries(Object.entries(head).map(([name, value]) => [name, { S: value }]));
 const record = (sequence: string, before: Record<string, string>, after: Record<string, string>): DynamoDBRecord => ({
   eventName: 'MODIFY',
   dynamodb: {
     SequenceNumber: sequence,
-    OldImage: image({ id: 'd-1', lifecycle: 'enrolled', ...before }),
-    NewImage: image({ id: 'd-1', lifecycle: 'enrolled', ...after }),
+    OldImage: image({ ...keys, lifecycle: 'enrolled', ...before }),
+    NewImage: image({ ...keys, lifecycle: 'enrolled', ...after }),
   },
 });
 const promoted = (sequence: string, from: string, to: string) =>
