@@ -1,4 +1,4 @@
-import { CreateTableCommand } from '@aws-sdk/client-dynamodb';
+import { CreateTableCommand, type Projection } from '@aws-sdk/client-dynamodb';
 import { DynamoDbLocal } from '../../local/services/dynamodb/server.ts';
 import { openTable, type Table } from '../../shared/aws/dynamodb.ts';
 
@@ -36,7 +36,7 @@ export async function startTestDatabase(): Promise<TestDatabase> {
           AttributeDefinitions: [key('pk'), key('sk'), key('gsi1pk'), key('gsi1sk')],
           KeySchema: schema('pk', 'sk'),
           GlobalSecondaryIndexes: [
-            { IndexName: index, KeySchema: schema('gsi1pk', 'gsi1sk'), Projection: { ProjectionType: 'ALL' } },
+            { IndexName: index, KeySchema: schema('gsi1pk', 'gsi1sk'), Projection: projections[index] },
           ],
         }),
       );
@@ -48,3 +48,12 @@ export async function startTestDatabase(): Promise<TestDatabase> {
     },
   };
 }
+
+/** As in the template: what is read from an index must be in it. */
+const projections: Record<'bySite' | 'byKind', Projection> = {
+  byKind: { ProjectionType: 'ALL' },
+  bySite: {
+    ProjectionType: 'INCLUDE',
+    NonKeyAttributes: ['platform', 'class', 'ownership', 'lifecycle', 'user', 'compliance'],
+  },
+};

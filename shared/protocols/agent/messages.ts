@@ -24,7 +24,11 @@ const Time = v.pipe(
   v.description('RFC 3339 date and time with offset.'),
 );
 
-const JsonObject = v.record(v.string(), v.unknown());
+/** An object whose members are the device's own; not copied member by member, since it can be large. */
+const JsonObject = v.custom<Readonly<Record<string, unknown>>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'must be a JSON object',
+);
 
 const Detail = v.pipe(
   JsonObject,

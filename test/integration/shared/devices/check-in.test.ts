@@ -23,7 +23,7 @@ import {
   queue,
   start,
 } from '../../../support/devices.ts';
-import { type DevicesTable, startDevicesTable } from '../../../support/dynamodb-local.ts';
+import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';
 
 let devices: DevicesTable;
 let serials = 0;

@@ -1,0 +1,56 @@
+import type { Table } from '../../shared/aws/dynamodb.ts';
+import { startTestDatabase } from './test-database.ts';
+
+/** One request to the table: what it was, and what it cost. */
+export interface Request {
+  readonly operation: string;
+  readonly readUnits: number;
+  readonly writeUnits: number;
+}
+
+/** A Devices table in a DynamoDB of its own, and a record of the requests to it. */
+export interface DevicesTable extends AsyncDisposable {
+  readonly table: Table;
+  /** All requests since the last call, each try of a retried one. */
+  requests(): Request[];
+}
+
+const reads = new Set(['Query', 'GetItem', 'Scan', 'BatchGetItem']);
+
+/** A Devices table with a count of the requests to it. */
+export async function startDevicesTable(): Promise<DevicesTable> {
+  const database = await startTestDatabase();
+  const table = await database.table('bySite');
+  let requests: Request[] = [];
+  table.client.middlewareStack.add(
+    (next, context) => async (args) => {
+      const operation = String(context['commandName']).replace(/Command$/, '');
+      const input = args.input as Record<string, unknown>;
+      input['ReturnConsumedCapacity'] = 'TOTAL';
+      const result = await next(args);
+      const output = result.output as { ConsumedCapacity?: unknown };
+      const units = unitsOf(output.ConsumedCapacity);
+      const isRead = reads.has(operation);
+      requests.push({ operation, readUnits: isRead ? units : 0, writeUnits: isRead ? 0 : units });
+      return result;
+    },
+    { step: 'initialize', priority: 'low', name: 'countRequests' },
+  );
+  return {
+    table,
+    requests() {
+      const seen = requests;
+      requests = [];
+      return seen;
+    },
+    async [Symbol.asyncDispose]() {
+      await database.stop();
+    },
+  };
+}
+
+function unitsOf(consumed: unknown): number {
+  if (Array.isArray(consumed)) return consumed.reduce((sum: number, part) => sum + unitsOf(part), 0);
+  if (typeof consumed !== 'object' || consumed === null || !('CapacityUnits' in consumed)) return 0;
+  return Number(consumed.CapacityUnits);
+}
