@@ -173,6 +173,8 @@ export interface Cloud {
    * handed (IoT rule actions, schedules, state machines, event source mappings).
    */
   authorize(principal: Principal, permission: Permission): void;
+  /** Makes the policy of a resource known (key policy, bucket policy, queue policy), which `authorize` then heeds. */
+  resourcePolicy(resourceArn: string, document: Json): void;
   /** Throws unless the function's resource policy (AWS::Lambda::Permission) lets `service` on behalf of `sourceArn` invoke it. */
   authorizeInvoke(functionArn: string, service: string, sourceArn: string): void;
   /**

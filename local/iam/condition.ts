@@ -16,6 +16,11 @@ const COMPARISONS: Readonly<Record<string, Comparison>> = {
   StringLike: (policy) => matching(wildcard(policy)),
   ArnEquals: (policy) => matching(arnWildcard(policy)),
   ArnLike: (policy) => matching(arnWildcard(policy)),
+  NumericLessThan: (policy) => (value) => Number(value) < Number(policy),
+  NumericLessThanEquals: (policy) => (value) => Number(value) <= Number(policy),
+  NumericGreaterThan: (policy) => (value) => Number(value) > Number(policy),
+  NumericGreaterThanEquals: (policy) => (value) => Number(value) >= Number(policy),
+  NumericEquals: (policy) => (value) => Number(value) === Number(policy),
   Bool: (policy) => (value) => value.toLowerCase() === policy.toLowerCase(),
 };
 

@@ -8,6 +8,8 @@ export interface Statement {
   /** Whether the statement is about this action on this resource; what its condition says comes on top. */
   covers(action: string, resource: string): boolean;
   readonly condition: Condition | undefined;
+  /** Whom the statement of a resource policy is about; undefined in policies of roles. */
+  readonly principals: readonly string[] | undefined;
 }
 
 /** What a set of policies says about a call. `none`: no statement allows it, which denies. */
@@ -59,7 +61,16 @@ function compileStatement(statement: { readonly [key: string]: Json }): Statemen
       actions.some((pattern) => pattern.test(action)) !== negatedActions &&
       resources.some((pattern) => pattern.test(resource)) !== negatedResources,
     condition: condition === undefined ? undefined : compileCondition(condition),
+    principals: principalsOf(statement['Principal']),
   };
+}
+
+/** The ARNs, accounts and `*` of a `Principal` element. Services are not among them: they do not call through roles. */
+function principalsOf(principal: Json | undefined): readonly string[] | undefined {
+  if (principal === undefined) return undefined;
+  if (principal === '*') return ['*'];
+  if (principal === null || typeof principal !== 'object' || Array.isArray(principal)) throw new Error('Principal is malformed');
+  return [principal['AWS'] ?? []].flat().map(String);
 }
 
 function compileList(value: Json | undefined, flags: string): RegExp[] {

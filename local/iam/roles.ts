@@ -1,4 +1,5 @@
 import { AwsError, type Json, type Permission, type Principal } from '../cloud.ts';
+import type { Context } from './condition.ts';
 import { compilePolicy, type Decision, decide, type Statement } from './policy.ts';
 
 /** A role of the template with its policies. */
@@ -19,6 +20,8 @@ export class Roles {
   readonly #account: string;
   readonly #region: string;
   readonly #roles = new Map<string, Role>();
+  /** Statements of resource policies by the ARN of the resource. */
+  readonly #resources = new Map<string, readonly Statement[]>();
 
   constructor(account: string, region: string) {
     this.#account = account;
@@ -47,6 +50,16 @@ export class Roles {
     const found = this.#find(role);
     found.statements.push(...compilePolicy(document));
     found.decisions.clear();
+  }
+
+  /**
+   * Adds the policy of a resource (key, bucket, queue, table). Within one account it allows on its own what it allows the
+   * caller, and what it denies is denied. A key is used by nobody whom its policy does not let, directly or by leaving
+   * it to the policies of roles.
+   */
+  attachToResource(resourceArn: string, document: Json): void {
+    this.#resources.set(resourceArn, [...(this.#resources.get(resourceArn) ?? []), ...compilePolicy(document)]);
+    for (const role of this.#roles.values()) role.decisions.clear();
   }
 
   /** Throws unless the role's trust policy lets the service (`lambda.amazonaws.com`) assume it. */
@@ -90,14 +103,18 @@ export class Roles {
     const key = `${permission.action} ${permission.resource}`;
     const cached = role.decisions.get(key);
     if (cached !== undefined) return cached;
-    const decision = decide(role.statements, permission, {
+    const context: Context = {
       'aws:securetransport': 'true',
       'aws:requestedregion': this.#region,
       'aws:principalaccount': this.#account,
       'aws:principalarn': principal.roleArn,
+      'kms:calleraccount': this.#account,
+      's3:tlsversion': '1.3',
       ...permission.context,
-    });
-    const conditional = role.statements.some(
+    };
+    const resource = this.#resources.get(policyOwner(permission.resource));
+    const decision = this.#combine(decide(role.statements, permission, context), resource, principal, permission, context);
+    const conditional = [...role.statements, ...(resource ?? [])].some(
       (statement) => statement.condition !== undefined && statement.covers(permission.action, permission.resource),
     );
     if (!conditional) {
@@ -107,10 +124,33 @@ export class Roles {
     return decision;
   }
 
+  #combine(
+    identity: Decision,
+    resource: readonly Statement[] | undefined,
+    principal: Principal,
+    permission: Permission,
+    context: Context,
+  ): Decision {
+    if (resource === undefined || identity === 'denied') return identity;
+    const names = (wanted: readonly string[]) => (statement: Statement) =>
+      statement.principals?.some((name) => wanted.includes(name)) === true;
+    const direct = decide(resource.filter(names(['*', principal.roleArn])), permission, context);
+    if (direct !== 'none') return direct;
+    if (!permission.action.startsWith('kms:')) return identity;
+    const account = resource.filter(names([this.#account, this.root.roleArn]));
+    return decide(account, permission, context) === 'allowed' ? identity : 'none';
+  }
+
   #find(role: string): Role {
     const arn = role.startsWith('arn:') ? role : [...this.#roles.keys()].find((key) => key.endsWith(`/${role}`));
     const found = this.#roles.get(arn ?? role);
     if (found === undefined) throw new AwsError('NoSuchEntity', `The role ${role} cannot be found.`, 404);
     return found;
   }
+}
+
+/** The ARN of the resource whose policy speaks for this one: the bucket of an object, the table of an index. */
+function policyOwner(resource: string): string {
+  if (resource.startsWith('arn:aws:s3:::')) return resource.split('/')[0] ?? resource;
+  return /^arn:aws:dynamodb:[^/]*:table\/[^/]+(?=\/index\/|$)/.exec(resource)?.[0] ?? resource;
 }

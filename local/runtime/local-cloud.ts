@@ -86,6 +86,10 @@ export class LocalCloud implements Cloud {
     this.#parts.roles.authorize(principal, permission);
   }
 
+  resourcePolicy(resourceArn: string, document: Json): void {
+    this.#parts.roles.attachToResource(resourceArn, document);
+  }
+
   authorizeInvoke(functionArn: string, service: string, sourceArn: string): void {
     this.lambda.authorizeInvoke(functionArn, service, sourceArn);
   }

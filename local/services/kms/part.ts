@@ -15,13 +15,12 @@ const usageOf = (text: string, logicalId: string): KmsKey['usage'] => {
 
 const keyResource = (keys: () => KeyRegistry): ResourceType => ({
   type: 'AWS::KMS::Key',
-  honoured: ['KeySpec', 'KeyUsage', 'Enabled', 'Description'],
+  honoured: ['KeySpec', 'KeyUsage', 'Enabled', 'Description', 'KeyPolicy'],
   leftOut: {
-    KeyPolicy: 'every caller is of this account and needs a policy of its own role, as the default key policy has it; a statement for a single principal or a Deny has no effect',
     EnableKeyRotation: 'keys are not rotated here',
     RotationPeriodInDays: 'keys are not rotated here',
     PendingWindowInDays: 'the local cloud deletes no key',
-    BypassPolicyLockoutSafetyCheck: 'key policies have no effect here',
+    BypassPolicyLockoutSafetyCheck: 'nobody is locked out of a local cloud for good',
     Tags: 'tags change nothing here',
   },
   create(resource, cloud) {
@@ -44,6 +43,8 @@ const keyResource = (keys: () => KeyRegistry): ResourceType => ({
       material: kept?.material ?? newMaterial(spec),
     };
     keys().put(key);
+    const policy = resource.properties['KeyPolicy'];
+    if (policy !== undefined) cloud.resourcePolicy(key.arn, policy);
     return { ref: id, attributes: { Arn: key.arn, KeyId: id } };
   },
 });
