@@ -83,7 +83,7 @@ export interface CallOptions {
 
 /** Starts IoT. With the store of another harness it is a restart with `--data`. */
 export async function startIot(
-  options: { store?: ClosableStore } = {},
+  options: { store?: ClosableStore; resources?: (harness: Harness) => Promise<void> } = {},
 ): Promise<Harness & { readonly store: ClosableStore }> {
   const folder = mkdtempSync(join(tmpdir(), 'wardline-iot-'));
   const store = options.store ?? openStore();
@@ -150,8 +150,6 @@ export async function startIot(
   };
   const iot = createIot(cloud);
   const types = iotResources(() => iot);
-  const port = await iot.broker.start(0);
-  iot.provisioning.start();
 
   const request = (
     plane: 'control' | 'data',
@@ -171,11 +169,14 @@ export async function startIot(
   const parse = ({ body }: AwsResponse): Json =>
     body === undefined || body.length === 0 ? null : (JSON.parse(body.toString()) as Json);
 
-  return {
+  let port = 0;
+  const running: Harness & { readonly store: ClosableStore } = {
     ...harness,
     store,
     iot,
-    port,
+    get port() {
+      return port;
+    },
     caPem: authority.certificatePem,
     caFile: authority.certificateFile,
     now,
@@ -231,9 +232,14 @@ export async function startIot(
       await Promise.all(clients.map((client) => client.endAsync(true)));
       iot.provisioning.stop();
       await iot.broker.stop();
-      if (options.store === undefined) rmSync(folder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
     },
   };
+  // As the local cloud does: resources first, then the broker listens.
+  await options.resources?.(running);
+  iot.provisioning.start();
+  port = await iot.broker.start(0);
+  return running;
 }
 
 /** A self-signed certificate: IoT asks nobody's authority for what is registered without its CA. */
