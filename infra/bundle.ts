@@ -38,7 +38,8 @@ export function bundleFunctions(outFolder: string = bundleFolder): Metafile {
     external: otherCredentialSources,
     // CommonJS dependencies inside an ES module still ask for require, and for the folder that their files lie in.
     banner: {
-      js: "import{createRequire as cR}from'node:module';const require=cR(import.meta.url),__dirname=import.meta.dirname;",
+      // esbuild does not see this text, so its names must be longer than any that minifying makes up.
+      js: "import{createRequire as wardlineCreateRequire}from'node:module';const require=wardlineCreateRequire(import.meta.url),__dirname=import.meta.dirname;",
     },
     logLevel: 'warning',
   });
