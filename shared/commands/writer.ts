@@ -230,7 +230,7 @@ export async function cancelCommand(table: Table, asked: CancelRequest): Promise
     command.closedAt === undefined && command.status === CommandStatus.Delivered
       ? 'The device has the command already; it can no longer be cancelled.'
       : `The command is ${command.status}; it can no longer be cancelled.`,
-    { status: command.status },
+    { commandStatus: command.status },
   );
 }
 
