@@ -48,11 +48,21 @@ export class Rules {
     const context = new MessageContext(message);
     const runs: Promise<void>[] = [];
     for (const rule of this.#matching(incoming.topic, ingest?.rule)) {
-      const selection = select(rule.statement, context);
+      const selection = this.#select(rule, context);
       if (selection === undefined) continue;
       for (const action of rule.actions) runs.push(this.#run(rule, action, selection, context));
     }
     await Promise.all(runs);
+  }
+
+  #select(rule: Rule, context: MessageContext): Selection | undefined {
+    try {
+      return select(rule.statement, context);
+    } catch (error) {
+      // JSON that is nested deeper than the stack: a device may send anything.
+      this.#cloud.log.warn(`Topic rule ${rule.name}: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
   }
 
   *#matching(topic: string, ingested: string | undefined): Generator<Rule> {

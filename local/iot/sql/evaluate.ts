@@ -45,7 +45,7 @@ export function select(statement: Statement, context: MessageContext): Selection
   return { kind: 'json', value: result };
 }
 
-/** The value of an expression for a message. Never throws: what cannot be computed is undefined, as in IoT SQL. */
+/** The value of an expression for a message. What cannot be computed is undefined, as in IoT SQL. */
 export function evaluate(expression: Expression, context: MessageContext): Value {
   switch (expression.kind) {
     case 'literal':

@@ -32,6 +32,8 @@ export interface Statement {
 
 /** Deeper nesting than any rule has, and far less than the stack takes. */
 const MAX_DEPTH = 100;
+/** Longest statement, in words and signs: a chain of operators is evaluated one inside the other. */
+const MAX_TOKENS = 2000;
 
 const NOT_EMULATED = new Set([
   'case',
@@ -74,6 +76,7 @@ class Parser {
   #depth = 0;
 
   constructor(tokens: readonly Token[]) {
+    if (tokens.length > MAX_TOKENS) throw new SqlError('The statement is too long', 0);
     this.#tokens = tokens;
   }
 

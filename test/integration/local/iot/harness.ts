@@ -145,6 +145,7 @@ export async function startIot(
       harness.deliveries.push({ targetArn, message });
     },
     registerTarget: unused('registerTarget'),
+    resourcePolicy: unused('resourcePolicy'),
     request: unused('request'),
     assetPath: unused('assetPath'),
   };

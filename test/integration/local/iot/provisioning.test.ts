@@ -1,7 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { iot as awsIot, iotidentity, mqtt } from 'aws-iot-device-sdk-v2';
 import type { Json } from '../../../../local/cloud.ts';
-import { DEVICE_POLICY, type Harness, type Identity, makeIdentity, makeRequest, received, startIot } from './harness.ts';
+import {
+  DEVICE_POLICY,
+  type Harness,
+  type Identity,
+  makeIdentity,
+  makeRequest,
+  received,
+  startIot,
+} from './harness.ts';
 
 const TEMPLATE = 'claim';
 const HOOK = 'arn:aws:lambda:us-east-1:000000000000:function:hook';
@@ -43,7 +51,11 @@ const BODY = {
     },
     certificate: {
       Type: 'AWS::IoT::Certificate',
-      Properties: { CertificateId: { Ref: 'AWS::IoT::Certificate::Id' }, Status: 'Active', ThingPrincipalType: 'EXCLUSIVE_THING' },
+      Properties: {
+        CertificateId: { Ref: 'AWS::IoT::Certificate::Id' },
+        Status: 'Active',
+        ThingPrincipalType: 'EXCLUSIVE_THING',
+      },
     },
     policy: { Type: 'AWS::IoT::Policy', Properties: { PolicyName: 'device' } },
   },
@@ -80,7 +92,11 @@ describe('Fleet provisioning', () => {
   afterAll(() => iot.stop());
 
   /** Sends a request as the claim's holder and returns the answer's last topic level and body. */
-  async function ask(topic: string, body: Json | string, identity = claim): Promise<{ outcome: string; body: Record<string, string> }> {
+  async function ask(
+    topic: string,
+    body: Json | string,
+    identity = claim,
+  ): Promise<{ outcome: string; body: Record<string, string> }> {
     const clientId = `claim-${Math.random()}`;
     const client = await iot.connect(identity, { clientId });
     const messages = received(client);
@@ -122,7 +138,11 @@ describe('Fleet provisioning', () => {
       return connection;
     };
     const bootstrap = await open(claim.certificatePem, claim.privateKeyPem, 'claim-sdk');
-    const identity = iotidentity.IotIdentityClientv2.newFromMqtt311(bootstrap, { maxRequestResponseSubscriptions: 2, maxStreamingSubscriptions: 2, operationTimeoutInSeconds: 5 });
+    const identity = iotidentity.IotIdentityClientv2.newFromMqtt311(bootstrap, {
+      maxRequestResponseSubscriptions: 2,
+      maxStreamingSubscriptions: 2,
+      operationTimeoutInSeconds: 5,
+    });
     const created = await identity.createCertificateFromCsr({ certificateSigningRequest: csrPem });
     const registered = await identity.registerThing({
       templateName: TEMPLATE,
@@ -131,7 +151,10 @@ describe('Fleet provisioning', () => {
     });
     expect(registered).toMatchObject({ thingName: 'd-sdk', deviceConfiguration: { site: 's-1' } });
     await expect(
-      identity.registerThing({ templateName: TEMPLATE, certificateOwnershipToken: created.certificateOwnershipToken ?? '' }),
+      identity.registerThing({
+        templateName: TEMPLATE,
+        certificateOwnershipToken: created.certificateOwnershipToken ?? '',
+      }),
     ).rejects.toThrow();
     identity.close();
     await bootstrap.disconnect();
@@ -141,7 +164,9 @@ describe('Fleet provisioning', () => {
     await device.subscribe('wardline/d-sdk/wake', mqtt.QoS.AtLeastOnce, (_topic, payload) => {
       reply = Buffer.from(payload).toString();
     });
-    await iot.call('data', 'POST', '/connections/d-sdk/messages?topic=wardline%2Fd-sdk%2Fwake&confirmation=true', { body: { v: 1, n: 1 } });
+    await iot.call('data', 'POST', '/connections/d-sdk/messages?topic=wardline%2Fd-sdk%2Fwake&confirmation=true', {
+      body: { v: 1, n: 1 },
+    });
     await iot.eventually('the wake-up', () => reply !== '');
     expect(reply).toBe('{"v":1,"n":1}');
     await device.publish('wardline/d-sdk/checkin', '{}', mqtt.QoS.AtLeastOnce);
@@ -152,8 +177,14 @@ describe('Fleet provisioning', () => {
     const { token, identity } = await newCertificate();
     expect(iot.iot.registry.certificate(identity.id)?.status).toBe('PENDING_ACTIVATION');
     await expect(iot.connect(identity, { clientId: 'd-1' })).rejects.toThrow();
-    const { outcome, body } = await ask(PROVISION, { certificateOwnershipToken: token, parameters: { SerialNumber: '1' } });
-    expect({ outcome, body }).toEqual({ outcome: 'accepted', body: { deviceConfiguration: { site: 's-1' }, thingName: 'd-1' } });
+    const { outcome, body } = await ask(PROVISION, {
+      certificateOwnershipToken: token,
+      parameters: { SerialNumber: '1' },
+    });
+    expect({ outcome, body }).toEqual({
+      outcome: 'accepted',
+      body: { deviceConfiguration: { site: 's-1' }, thingName: 'd-1' },
+    });
     expect(hookInput).toMatchObject({
       claimCertificateId: claim.id,
       certificateId: identity.id,
@@ -165,7 +196,9 @@ describe('Fleet provisioning', () => {
     expect(iot.iot.registry.thing('d-1')?.attributes).toEqual({ site: 's-1', label: 'sn-1' });
     expect([...iot.iot.registry.thingsOf(identity.id)]).toEqual([['d-1', 'EXCLUSIVE_THING']]);
     await iot.connect(identity, { clientId: 'd-1' });
-    expect(iot.checks).toContain(`invoke by iot.amazonaws.com ${HOOK} for arn:aws:iot:us-east-1:000000000000:provisioningtemplate/${TEMPLATE}`);
+    expect(iot.checks).toContain(
+      `invoke by iot.amazonaws.com ${HOOK} for arn:aws:iot:us-east-1:000000000000:provisioningtemplate/${TEMPLATE}`,
+    );
     expect(iot.checks).toContain('iot:CreateThing arn:aws:iot:us-east-1:000000000000:thing/d-1');
   });
 
@@ -173,7 +206,10 @@ describe('Fleet provisioning', () => {
     const { token } = await newCertificate();
     const request = { certificateOwnershipToken: token, parameters: { SerialNumber: 'once' } };
     expect((await ask(PROVISION, request)).outcome).toBe('accepted');
-    expect((await ask(PROVISION, request)).body).toMatchObject({ statusCode: 400, errorCode: 'InvalidCertificateOwnershipToken' });
+    expect((await ask(PROVISION, request)).body).toMatchObject({
+      statusCode: 400,
+      errorCode: 'InvalidCertificateOwnershipToken',
+    });
     const late = await newCertificate();
     iot.advance(60 * 60_000 + 1);
     expect((await ask(PROVISION, { ...request, certificateOwnershipToken: late.token })).body).toMatchObject({
@@ -185,7 +221,10 @@ describe('Fleet provisioning', () => {
   test('the hook decides: no, an error and silence all mean no, and leave nothing behind', async () => {
     const { token, identity } = await newCertificate();
     const request = { certificateOwnershipToken: token, parameters: { SerialNumber: 'no' } };
-    const denied = { outcome: 'rejected', body: { statusCode: 403, errorCode: 'AccessDenied', errorMessage: expect.any(String) } };
+    const denied = {
+      outcome: 'rejected',
+      body: { statusCode: 403, errorCode: 'AccessDenied', errorMessage: expect.any(String) },
+    };
     iot.functions.set(HOOK, () => ({ allowProvisioning: false }));
     expect(await ask(PROVISION, request)).toEqual(denied);
     iot.functions.set(HOOK, () => ({ allowProvisioning: 'true' }));
@@ -216,7 +255,9 @@ describe('Fleet provisioning', () => {
     const client = await iot.connect(claim, { clientId: 'claim-slow' });
     const messages = received(client);
     await client.subscribeAsync(`${PROVISION}/rejected`, { qos: 1 });
-    await client.publishAsync(PROVISION, JSON.stringify({ certificateOwnershipToken: token, parameters: {} }), { qos: 1 });
+    await client.publishAsync(PROVISION, JSON.stringify({ certificateOwnershipToken: token, parameters: {} }), {
+      qos: 1,
+    });
     await new Promise<void>((resolve) => client.once('message', () => resolve()));
     expect(JSON.parse(messages[0]?.payload ?? '{}')).toMatchObject({ errorCode: 'AccessDenied' });
     expect(Date.now() - started).toBeGreaterThan(4900);
@@ -225,11 +266,17 @@ describe('Fleet provisioning', () => {
   test('wrong requests are told what is wrong', async () => {
     expect((await ask(CREATE, 'no json')).body).toMatchObject({ statusCode: 400, errorCode: 'InvalidPayload' });
     expect((await ask(CREATE, {})).body).toMatchObject({ statusCode: 400, errorCode: 'InvalidCSR' });
-    expect((await ask(CREATE, { certificateSigningRequest: 'nonsense' })).body).toMatchObject({ errorCode: 'InvalidCSR' });
-    expect((await ask(PROVISION, {})).body).toMatchObject({ errorMessage: 'Certificate ownership token cannot be empty.' });
+    expect((await ask(CREATE, { certificateSigningRequest: 'nonsense' })).body).toMatchObject({
+      errorCode: 'InvalidCSR',
+    });
+    expect((await ask(PROVISION, {})).body).toMatchObject({
+      errorMessage: 'Certificate ownership token cannot be empty.',
+    });
     const { token } = await newCertificate();
     for (const parameters of [{ SerialNumber: 1 }, { 'AWS::IoT::Certificate::Id': 'x' }, ['x']] as Json[]) {
-      expect((await ask(PROVISION, { certificateOwnershipToken: token, parameters })).body).toMatchObject({ errorCode: 'InvalidParameters' });
+      expect((await ask(PROVISION, { certificateOwnershipToken: token, parameters })).body).toMatchObject({
+        errorCode: 'InvalidParameters',
+      });
     }
   });
 
@@ -251,10 +298,18 @@ describe('Fleet provisioning', () => {
       expiration: number;
     };
     expect(made.expiration * 1000 - iot.now()).toBeGreaterThan(4 * 60_000);
-    const identity = { id: made.certificateId, certificatePem: made.certificatePem, privateKeyPem: made.keyPair.PrivateKey };
+    const identity = {
+      id: made.certificateId,
+      certificatePem: made.certificatePem,
+      privateKeyPem: made.keyPair.PrivateKey,
+    };
     const { csrPem } = await makeRequest('2.5.4.5=2');
     const { body } = await ask(CREATE, { certificateSigningRequest: csrPem }, identity);
-    const answer = await ask(PROVISION, { certificateOwnershipToken: body['certificateOwnershipToken'] ?? '', parameters: { SerialNumber: '2' } }, identity);
+    const answer = await ask(
+      PROVISION,
+      { certificateOwnershipToken: body['certificateOwnershipToken'] ?? '', parameters: { SerialNumber: '2' } },
+      identity,
+    );
     expect(answer.body['thingName']).toBe('d-2');
     const client = await iot.connect(identity, { clientId: 'claim-x' });
     await expect(client.subscribeAsync('wardline/#')).rejects.toThrow();
@@ -280,8 +335,14 @@ describe('Fleet provisioning', () => {
     const { csrPem } = await makeRequest('2.5.4.5=3');
     const { body } = await ask(CREATE, { certificateSigningRequest: csrPem });
     expect(body['certificateId']).toBe(issued.id);
-    expect(input).toEqual({ certificateSigningRequest: csrPem, principalId: claim.id, clientId: expect.stringMatching(/^claim-/) });
-    expect(iot.checks).toContain(`invoke by iot.amazonaws.com ${PROVIDER} for arn:aws:iot:us-east-1:000000000000:certificateprovider:authority`);
+    expect(input).toEqual({
+      certificateSigningRequest: csrPem,
+      principalId: claim.id,
+      clientId: expect.stringMatching(/^claim-/),
+    });
+    expect(iot.checks).toContain(
+      `invoke by iot.amazonaws.com ${PROVIDER} for arn:aws:iot:us-east-1:000000000000:certificateprovider:authority`,
+    );
     iot.functions.set(PROVIDER, () => ({}));
     expect((await ask(CREATE, { certificateSigningRequest: csrPem })).body).toMatchObject({ statusCode: 400 });
     iot.functions.set(PROVIDER, () => {
@@ -304,9 +365,21 @@ describe('Fleet provisioning', () => {
     await refused({ Resources: {} }, 'exactly one AWS::IoT::Certificate');
     await refused({ ...BODY, Mappings: {} }, 'Mappings of the template is not emulated');
     await refused({ ...BODY, Parameters: {} }, 'has no value');
-    await refused({ ...BODY, Resources: { ...resources, policy: { Type: 'AWS::IoT::Policy', Properties: { PolicyDocument: '{}' } } } }, 'PolicyDocument');
     await refused(
-      { ...BODY, Resources: { ...resources, certificate: { Type: 'AWS::IoT::Certificate', Properties: { CertificateId: { Ref: 'SerialNumber' } } } } },
+      {
+        ...BODY,
+        Resources: { ...resources, policy: { Type: 'AWS::IoT::Policy', Properties: { PolicyDocument: '{}' } } },
+      },
+      'PolicyDocument',
+    );
+    await refused(
+      {
+        ...BODY,
+        Resources: {
+          ...resources,
+          certificate: { Type: 'AWS::IoT::Certificate', Properties: { CertificateId: { Ref: 'SerialNumber' } } },
+        },
+      },
       'CertificateId must be',
     );
   });

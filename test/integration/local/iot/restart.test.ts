@@ -34,7 +34,10 @@ describe('Restart with the same data', () => {
     });
     const client = await second.connect(kept, { clientId: 'd-kept' });
     await client.publishAsync('wardline/d-kept/checkin', '{}', { qos: 1 });
-    expect(JSON.parse(String(second.deliveries[1]?.message))).toMatchObject({ eventType: 'connected', versionNumber: 1 });
+    expect(JSON.parse(String(second.deliveries[1]?.message))).toMatchObject({
+      eventType: 'connected',
+      versionNumber: 1,
+    });
     await expect(second.connect(revoked, { clientId: 'd-gone' })).rejects.toThrow();
     expect([...second.iot.registry.thingsOf(kept.id)]).toEqual([['d-kept', 'EXCLUSIVE_THING']]);
     await second.stop();

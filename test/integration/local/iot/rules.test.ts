@@ -107,6 +107,19 @@ describe('Topic rules', () => {
     await refused("SELECT * FROM 'x'", 'AwsIotSqlVersion', [], { AwsIotSqlVersion: '2015-10-08' });
   });
 
+  test('a payload nested deeper than the stack harms nobody', async () => {
+    await rule('deep', "SELECT * FROM 'deep' WHERE a <> b", [sqs('deep')]);
+    await rule('copy', "SELECT a FROM 'deep'", [sqs('copy')]);
+    const nested = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+    await publish('deep', `{"a":${nested},"b":${nested}}`);
+    expect(iot.warnings.length).toBeGreaterThan(0);
+    await publish('deep', '{"a":1,"b":2}');
+    expect(iot.deliveries.slice(-2)).toEqual([
+      { targetArn: queue('deep'), message: '{"a":1,"b":2}' },
+      { targetArn: queue('copy'), message: '{"a":1}' },
+    ]);
+  });
+
   test('an unknown Basic Ingest rule is said, and loses nothing else', async () => {
     await publish('$aws/rules/nobody/x', '{}');
     expect(iot.warnings).toEqual(['Basic Ingest: there is no topic rule nobody']);
