@@ -28,7 +28,7 @@ export const refusalSentences: Readonly<Record<Refusal, string>> = {
   'wrong-class': 'The device is registered as another class than the enrolment token admits.',
   'wrong-platform': 'The device is registered for another platform than the enrolment token admits.',
   'already-enrolled':
-    'A device with this serial number is enrolled. To enrol it anew, revoke it and pre-register it again.',
+    'A device with this serial number is already enrolled. To enrol it anew, revoke it and pre-register it again.',
   'not-pre-registered': 'No device with this serial number is pre-registered, and the token does not admit others.',
   'device-revoked': 'The device was revoked. To enrol it anew, pre-register it again.',
 };
