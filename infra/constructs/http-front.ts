@@ -84,10 +84,7 @@ export class HttpFront extends Construct {
     if (props.domain !== undefined) new ApiMapping(this, 'Mapping', { api: this.api, stage, domainName: props.domain });
     const { region, urlSuffix } = Stack.of(this);
     this.url = `https://${props.domain?.name ?? `${this.api.apiId}.execute-api.${region}.${urlSuffix}`}`;
-    acknowledge(this, {
-      'AwsSolutions-APIG4': props.withoutAuthorizer,
-      'AwsSolutions-APIG3': 'WAF cannot protect an HTTP API; requests are throttled.',
-    });
+    acknowledge(this, { 'AwsSolutions-APIG4': props.withoutAuthorizer });
   }
 }
 

@@ -4,7 +4,7 @@ import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 
-/** A queue for what could not be processed: encrypted, TLS only, two weeks to look at it. */
+/** The dead-letter queue of a work queue: encrypted, TLS only, two weeks to look at what lies there. */
 export function deadLetterQueue(scope: Construct, id: string, name: string, key: IKey): Queue {
   const queue = new Queue(scope, id, {
     queueName: name,
@@ -14,10 +14,14 @@ export function deadLetterQueue(scope: Construct, id: string, name: string, key:
     enforceSSL: true,
     retentionPeriod: Duration.days(14),
   });
-  acknowledge(queue, {
-    'AwsSolutions-SQS3': 'This is a dead-letter queue.',
-    'Serverless-SQSRedrivePolicy': 'This is a dead-letter queue.',
-  });
+  acknowledge(queue, { 'Serverless-SQSRedrivePolicy': 'This is where failures end.' });
+  return queue;
+}
+
+/** A queue for what something other than a queue (a stream, a topic rule, Lambda) could not deliver. */
+export function failureQueue(scope: Construct, id: string, name: string, key: IKey): Queue {
+  const queue = deadLetterQueue(scope, id, name, key);
+  acknowledge(queue, { 'AwsSolutions-SQS3': 'This is where failures end; no work queue points to it.' });
   return queue;
 }
 

@@ -165,8 +165,6 @@ export class DataStack extends Stack {
     this.importObjects = `${this.exportValue(this.imports.bucketArn)}/*`;
 
     acknowledge(accessLogs, {
-      'AwsSolutions-S1': 'Receives the access logs of the other buckets; logging it into itself would never end.',
-      'HIPAA.Security-S3BucketLoggingEnabled': 'Receives the access logs of the other buckets.',
       'HIPAA.Security-S3DefaultEncryptionKMS': 'S3 delivers access logs only to buckets with S3-managed encryption.',
       'HIPAA.Security-S3BucketReplicationEnabled': 'Access logs are operational data with a limited life.',
     });

@@ -9,7 +9,7 @@ import { DeviceRegistry, deviceNames } from '../constructs/device-registry.ts';
 import { consumeQueue, consumeStream, readQueue, readStream } from '../constructs/event-sources.ts';
 import { asBucket } from '../constructs/exact-types.ts';
 import { HttpFront, HttpMethod } from '../constructs/http-front.ts';
-import { deadLetterQueue, workQueue } from '../constructs/queue.ts';
+import { deadLetterQueue, failureQueue, workQueue } from '../constructs/queue.ts';
 import { tableAccess } from '../constructs/table-access.ts';
 import { type FunctionDefaults, WardlineFunction } from '../constructs/wardline-function.ts';
 import type { Settings } from '../settings.ts';
@@ -51,9 +51,9 @@ export class DevicesStack extends Stack {
     const iot = (resource: string) => `arn:${this.partition}:iot:${this.region}:${this.account}:${resource}`;
     const key = data.operationsKey;
 
-    this.messageFailures = deadLetterQueue(this, 'MessageFailures', `${prefix}-device-message-failures`, key);
-    this.pushFailures = deadLetterQueue(this, 'PushFailures', `${prefix}-push-failures`, key);
-    this.retireFailures = deadLetterQueue(this, 'RetireFailures', `${prefix}-retire-failures`, key);
+    this.messageFailures = failureQueue(this, 'MessageFailures', `${prefix}-device-message-failures`, key);
+    this.pushFailures = failureQueue(this, 'PushFailures', `${prefix}-push-failures`, key);
+    this.retireFailures = failureQueue(this, 'RetireFailures', `${prefix}-retire-failures`, key);
     this.presenceFailures = deadLetterQueue(this, 'PresenceFailures', `${prefix}-presence-failures`, key);
 
     const replies = [iot('topic/wardline/*/checkin/accepted'), iot('topic/wardline/*/checkin/rejected')];

@@ -1,4 +1,4 @@
-import { Stack, type StackProps } from 'aws-cdk-lib';
+import { Fn, Stack, type StackProps } from 'aws-cdk-lib';
 import {
   FlowLogDestination,
   GatewayVpcEndpointAwsService,
@@ -37,11 +37,13 @@ export class NetworkStack extends Stack {
   readonly vpc: Vpc;
   /** The security group of functions: out to the endpoints, nothing in. */
   readonly functions: SecurityGroup;
+  readonly #zones: number;
 
   constructor(scope: Construct, id: string, props: NetworkStackProps) {
     super(scope, id, props);
     const { name, retention, vpc } = props.settings;
     const profile = vpc ?? { cidr: '10.80.0.0/20', zones: 2 };
+    this.#zones = profile.zones;
     this.vpc = new Vpc(this, 'Vpc', {
       vpcName: name,
       ipAddresses: IpAddresses.cidr(profile.cidr),
@@ -107,6 +109,11 @@ export class NetworkStack extends Stack {
         'Nothing uses the default group, and emptying it takes a hidden function that runs at deployment.',
       'HIPAA.Security-IAMNoInlinePolicy': 'The role of the flow log, which is made with it and used by nothing else.',
     });
+  }
+
+  /** The first zones of the region, whichever they are: CDK would look them up in the account, which synth never does. */
+  override get availabilityZones(): string[] {
+    return Array.from({ length: this.#zones }, (_, zone) => Fn.select(zone, Fn.getAzs()));
   }
 
   /** Makes a name of AWS lead to an endpoint within the VPC. */

@@ -1,0 +1,88 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { listOf, member } from '../../infra/checks/resolved.ts';
+import { resourcesOf, synthesized } from '../support/synthesized.ts';
+import { asLines, permissionsByRole } from './permissions.ts';
+
+const synth = synthesized();
+const roles = permissionsByRole(synth);
+const goldenFile = fileURLToPath(new URL('./permissions.json', import.meta.url));
+
+test('what each role may do is what was reviewed (UPDATE_PERMISSIONS=1 npm run test:infra writes it anew)', () => {
+  const lines = Object.fromEntries(Object.entries(roles).map(([role, permissions]) => [role, asLines(permissions)]));
+  if (process.env['UPDATE_PERMISSIONS'] === '1') {
+    writeFileSync(goldenFile, `${JSON.stringify(lines, null, 2)}\n`);
+  }
+  expect(lines).toEqual(JSON.parse(readFileSync(goldenFile, 'utf8')));
+});
+
+describe('no role', () => {
+  const all = Object.entries(roles).flatMap(([role, permissions]) => permissions.map((one) => ({ role, ...one })));
+
+  test('may use a pattern of actions', () => {
+    expect(all.filter(({ action }) => action.includes('*'))).toEqual([]);
+  });
+
+  test('may use every resource, but for actions that know none', () => {
+    const withoutResources = ['xray:PutTraceSegments', 'xray:PutTelemetryRecords', 'iot:RegisterCertificateWithoutCA'];
+    expect(all.filter(({ action, resource }) => resource === '*' && !withoutResources.includes(action))).toEqual([]);
+  });
+
+  test('may administer: identities, keys, tables, buckets, functions', () => {
+    const forbidden =
+      /^(iam|sts|organizations|cloudformation):|^(dynamodb|s3|sqs|lambda):(Create|Delete(Table|Bucket|Queue|Function)|Update(Table|Function)|Put(Bucket|Resource))|^kms:(?!Sign$|GetPublicKey$)/;
+    expect(all.filter(({ action }) => forbidden.test(action))).toEqual([]);
+  });
+
+  test('has a policy of AWS, but for the one that API Gateway asks for', () => {
+    expect(all.filter(({ action }) => action === 'managed policy').map(({ role }) => role)).toEqual([
+      'WardlineManagement/ManagementApiCloudWatchRole',
+    ]);
+  });
+
+  test('is anybody else in the account able to take', () => {
+    for (const role of resourcesOf(synth, 'AWS::IAM::Role')) {
+      for (const statement of listOf(member(role.Properties['AssumeRolePolicyDocument'], 'Statement'))) {
+        const principal = String(member(member(statement, 'Principal'), 'Service'));
+        // Lambda and API Gateway use a role only where somebody of this account passed it to them.
+        if (['lambda.amazonaws.com', 'apigateway.amazonaws.com'].includes(principal)) continue;
+        expect([role.id, principal, member(member(statement, 'Condition'), 'StringEquals')]).toEqual([
+          role.id,
+          'iot.amazonaws.com',
+          { 'aws:SourceAccount': '111122223333' },
+        ]);
+      }
+    }
+  });
+});
+
+test('nobody else writes devices', () => {
+  const writers = Object.entries(roles)
+    .filter(([, list]) =>
+      list.some(
+        ({ action, resource }) => /dynamodb:(Put|Update|Delete)Item/.test(action) && resource.includes('Devices '),
+      ),
+    )
+    .map(([role]) => role.split('/')[1]);
+  expect(writers.sort()).toEqual([
+    'CheckInRole',
+    'EnrollRole',
+    'ImportDevicesRole',
+    'ManageCommandsRole',
+    'ManageDevicesRole',
+    'PresenceRole',
+    'ProvisioningHookRole',
+    'PushRole',
+  ]);
+});
+
+test('every permission to invoke a function names the account and the resource that may', () => {
+  for (const { id, Properties } of resourcesOf(synth, 'AWS::Lambda::Permission')) {
+    expect([id, Properties['Action'], Properties['Principal'] !== '*', Properties['SourceArn'] !== undefined]).toEqual([
+      id,
+      'lambda:InvokeFunction',
+      true,
+      true,
+    ]);
+  }
+});
