@@ -20,8 +20,6 @@ export function iamPart(roles: Roles): Part {
         leftOut: {
           Description: NOT_SHOWN,
           Tags: NOT_SHOWN,
-          ManagedPolicyArns:
-            'only policies of the template count: a role that relies on a policy of AWS would be denied',
           MaxSessionDuration: 'sessions of functions do not end locally',
         },
         create: (resource, cloud) => {

@@ -69,7 +69,8 @@ function compileStatement(statement: { readonly [key: string]: Json }): Statemen
 function principalsOf(principal: Json | undefined): readonly string[] | undefined {
   if (principal === undefined) return undefined;
   if (principal === '*') return ['*'];
-  if (principal === null || typeof principal !== 'object' || Array.isArray(principal)) throw new Error('Principal is malformed');
+  if (principal === null || typeof principal !== 'object' || Array.isArray(principal))
+    throw new Error('Principal is malformed');
   return [principal['AWS'] ?? []].flat().map(String);
 }
 

@@ -113,7 +113,13 @@ export class Roles {
       ...permission.context,
     };
     const resource = this.#resources.get(policyOwner(permission.resource));
-    const decision = this.#combine(decide(role.statements, permission, context), resource, principal, permission, context);
+    const decision = this.#combine(
+      decide(role.statements, permission, context),
+      resource,
+      principal,
+      permission,
+      context,
+    );
     const conditional = [...role.statements, ...(resource ?? [])].some(
       (statement) => statement.condition !== undefined && statement.covers(permission.action, permission.resource),
     );
