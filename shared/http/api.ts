@@ -66,7 +66,7 @@ export function operation<Body = undefined, Query = undefined>(
       // Without a schema the type parameter is `undefined`, and so is the value.
       const query = (spec.query && validate(spec.query, queryParameters(event), 'query')) as Query;
       const ifMatch = spec.conditional ? requireIfMatch(event.headers) : 'any';
-      const body = (spec.body && validate(spec.body, readJson(event))) as Body;
+      const body = (spec.body && validate(spec.body, readJsonObject(event))) as Body;
       const idempotencyKey = spec.idempotencyKey ? readIdempotencyKey(event) : undefined;
       const response = await handle({
         caller,
@@ -157,6 +157,13 @@ function readFile(spec: OperationSpec, event: APIGatewayProxyEvent): { bytes: Bu
     throw problems.unsupportedMediaType(`Send one of: ${spec.file.mediaTypes.join(', ')}.`);
   }
   return { bytes: readBody(event, spec.file.limitBytes), mediaType };
+}
+
+/** A JSON list would pass a schema whose members are all optional. */
+function readJsonObject(event: APIGatewayProxyEvent): unknown {
+  const value = readJson(event);
+  if (Array.isArray(value)) throw problems.invalid('The body must be a JSON object.');
+  return value;
 }
 
 function readIdempotencyKey(event: APIGatewayProxyEvent): string | undefined {

@@ -1,6 +1,7 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { type Column, type Header, readHeader } from './columns.ts';
+import { decodeText } from './decode.ts';
 import { type Cells, ListError, type Row } from './list.ts';
 
 /** Longest row in characters: a quote that is never closed must not swallow the rest of the file. */
@@ -15,7 +16,6 @@ const longestRow = 16_384;
  */
 export async function* readCsv(source: Readable, onHeader: (header: Header) => void): AsyncGenerator<Row> {
   const parser = parse({
-    bom: true,
     delimiter: [',', ';', '\t'],
     relax_quotes: true,
     relax_column_count: true,
@@ -25,9 +25,10 @@ export async function* readCsv(source: Readable, onHeader: (header: Header) => v
     max_record_size: longestRow,
     info: true,
   });
-  // Errors of the source must end the iteration below too; without this they would be unhandled.
-  source.on('error', (error) => parser.destroy(error));
-  source.pipe(parser);
+  const text = Readable.from(decodeText(source));
+  // An error of the source must end the iteration below too; without this it would be unhandled.
+  text.on('error', (error) => parser.destroy(error));
+  text.pipe(parser);
   let header: Header | undefined;
   try {
     for await (const entry of parser) {

@@ -99,6 +99,9 @@ export function parseRow(cells: Cells): ParsedRow | RowRefusal {
   if (deviceClass === undefined) reasons.push(`The class must be one of ${Object.values(DeviceClass).join(', ')}.`);
   const ownership = cells.ownership === undefined ? Ownership.Organization : oneOf(cells.ownership, ownerships);
   if (ownership === undefined) reasons.push(`The ownership must be one of ${Object.values(Ownership).join(', ')}.`);
+  if (Object.values(cells).some((cell) => cell.includes('\u{fffd}'))) {
+    reasons.push('The row has characters that are not UTF-8. Save the list as UTF-8.');
+  }
   if (cells.unit !== undefined && cells.site === undefined) reasons.push('A unit needs a site.');
   for (const column of ['name', 'model', 'user'] as const) {
     if ((cells[column]?.length ?? 0) > longestText) {

@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { openApiDocument } from '../../../../shared/api/document.ts';
+import { apiMarkdown } from '../../../../shared/api/markdown.ts';
+import { operations } from '../../../../shared/api/operations.ts';
+import { ProblemError, problems } from '../../../../shared/http/problem.ts';
+import { problemKinds } from '../../../../shared/http/problem-kinds.ts';
+import { routes } from '../../../../shared/http/routes.ts';
+
+const docs = join(import.meta.dirname, '../../../../docs');
+const document = openApiDocument('https://api.example.org/v1');
+type Json = Record<string, unknown>;
+
+describe('The OpenAPI document', () => {
+  test('is what docs/ holds (npm run docs:api)', () => {
+    expect(readFileSync(join(docs, 'openapi.json'), 'utf8')).toBe(`${JSON.stringify(document, null, 2)}\n`);
+    expect(readFileSync(join(docs, 'api.md'), 'utf8')).toBe(`${apiMarkdown(document).trimEnd()}\n`);
+  });
+
+  test('describes every route, each under a name of its own', () => {
+    const paths = document['paths'] as Record<string, Record<string, Json>>;
+    const described = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, { operationId }]) => `${operationId} ${method.toUpperCase()} ${path}`),
+    );
+    expect(described.sort()).toEqual(
+      routes.map(({ operation, method, path }) => `${operation} ${method} ${path}`).sort(),
+    );
+    expect(Object.keys(operations).sort()).toEqual(routes.map(({ operation }) => operation).sort());
+  });
+
+  test('has only schemas that are JSON Schema, and references that lead somewhere', () => {
+    const text = JSON.stringify(document);
+    const { schemas } = document['components'] as { schemas: Record<string, Json> };
+    for (const [, name] of text.matchAll(/"#\/components\/schemas\/(\w+)"/g))
+      expect(Object.keys(schemas)).toContain(name);
+    const ajv = new Ajv2020({ strict: false, validateFormats: false });
+    for (const [name, schema] of Object.entries(schemas))
+      expect([name, ajv.validateSchema(schema)]).toEqual([name, true]);
+    const valid = ajv.compile(schemas['SiteInput'] ?? {});
+    expect(valid({ name: 'x', timeZone: 'UTC' })).toBe(true);
+    expect(valid({ name: 'x' })).toBe(false);
+  });
+
+  test('asks for sign-in everywhere but where the route is public', () => {
+    const paths = document['paths'] as Record<string, Record<string, Json>>;
+    for (const route of routes) {
+      const operation = paths[route.path]?.[route.method.toLowerCase()];
+      expect([route.operation, operation?.['security']]).toEqual([route.operation, 'public' in route ? [] : undefined]);
+    }
+  });
+});
+
+describe('problemKinds', () => {
+  test('has every kind that the code makes', () => {
+    const made = [
+      problems.invalid('x'),
+      problems.unauthenticated('x'),
+      problems.forbidden('x'),
+      problems.notFound('x'),
+      problems.conflict('x'),
+      problems.preconditionFailed('x'),
+      problems.tooLarge('x', 1),
+      problems.unsupportedMediaType('x'),
+      problems.tooManyRequests('x', 1),
+      problems.unavailable('x'),
+    ];
+    expect(made).toHaveLength(Object.keys(problems).length);
+    for (const error of made) {
+      expect(error).toBeInstanceOf(ProblemError);
+      const { type, title, status } = error.problem;
+      expect(problemKinds).toContainEqual(expect.objectContaining({ type, title, status }));
+    }
+  });
+});

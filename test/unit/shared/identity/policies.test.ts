@@ -1,0 +1,181 @@
+import fc from 'fast-check';
+import { type Action, actions, commandActions } from '../../../../shared/identity/actions.ts';
+import type { Caller } from '../../../../shared/identity/caller.ts';
+import { loadPolicies, PolicySet } from '../../../../shared/identity/policy-set.ts';
+import {
+  deviceResource,
+  importResource,
+  organization,
+  type Resource,
+  siteResource,
+  tokenResource,
+  unitResource,
+} from '../../../../shared/identity/resource.ts';
+import { callerWith } from '../../../support/api.ts';
+
+const policies = loadPolicies();
+const fresh = { mfa: true, signInAgeSeconds: 0 };
+const device = (platform: 'apple' | 'iomt', siteId?: string) =>
+  deviceResource({
+    id: `d-${platform}`,
+    platform,
+    class: platform === 'iomt' ? 'infusion-pump' : 'tablet',
+    ownership: 'organization',
+    lifecycle: 'enrolled',
+    ...(siteId === undefined ? {} : { siteId }),
+  });
+const may = (caller: Caller, action: Action, resource: Resource, context = fresh) =>
+  policies.decide(caller, action, resource, context).allowed;
+
+/** For each action a resource that it is about, at site `s-1`. */
+const resourceFor = (action: Action, platform: 'apple' | 'iomt' = 'apple'): Resource => {
+  if (action === 'CreateSite' || action === 'ImportDevices') return organization();
+  if (action.endsWith('Site') || action === 'ReadPlace' || action === 'CreateUnit' || action === 'ReadAudit') {
+    return siteResource('s-1');
+  }
+  if (action.endsWith('Unit')) return unitResource('s-1', 'u-1');
+  if (action.endsWith('Token')) return tokenResource({ id: 't-1', siteId: 's-1', platform });
+  if (action === 'ReadImport') return importResource('i-1', 'somebody');
+  return device(platform, 's-1');
+};
+
+describe('The shipped policies', () => {
+  test('each have an id, and each forbid a reason', () => {
+    for (const [id, policy] of policies.policies) {
+      expect(policy.id).toBe(id);
+      if (/\bforbid\s*\(/.test(policy.text)) expect(policy.reason).toMatch(/\.$/);
+    }
+  });
+
+  test('let an administrator do everything, everywhere or at their sites', () => {
+    for (const action of actions) {
+      expect([action, may(callerWith('administrator'), action, resourceFor(action))]).toEqual([action, true]);
+    }
+    const local = callerWith('administrator', { sites: ['s-1'] });
+    expect(may(local, 'UpdateSite', siteResource('s-1'))).toBe(true);
+    expect(may(local, 'UpdateSite', siteResource('s-2'))).toBe(false);
+    expect(may(local, 'CreateSite', organization())).toBe(false);
+    expect(may(local, 'ReadDevice', device('apple'))).toBe(false);
+  });
+
+  test('give the roles what their files say, at their sites', () => {
+    const table: readonly (readonly [string, 'apple' | 'iomt', readonly Action[], readonly Action[]])[] = [
+      [
+        'site-it',
+        'apple',
+        ['RegisterDevice', 'WipeDevice', 'CreateUnit', 'CreateEnrollmentToken', 'ImportDevices'],
+        ['CreateSite', 'DeleteSite', 'ReadAudit'],
+      ],
+      [
+        'site-it',
+        'iomt',
+        ['ReadDevice', 'ReadCommand'],
+        ['RegisterDevice', 'RestartDevice', 'CreateEnrollmentToken', 'RevokeDevice'],
+      ],
+      [
+        'biomed',
+        'iomt',
+        ['RegisterDevice', 'RestartDevice', 'InstallUpdate', 'CreateEnrollmentToken', 'ImportDevices'],
+        ['CreateUnit', 'DeleteSite', 'ReadAudit'],
+      ],
+      ['biomed', 'apple', ['ReadDevice'], ['LockDevice', 'UpdateDevice', 'RevokeDevice']],
+      [
+        'help-desk',
+        'apple',
+        ['ReadDevice', 'LockDevice', 'RestartDevice', 'LocateDevice', 'CollectLogs', 'CancelCommand'],
+        ['WipeDevice', 'ApplyConfig', 'RegisterDevice', 'RevokeDevice', 'ReadEnrollmentToken', 'ImportDevices'],
+      ],
+      ['help-desk', 'iomt', ['ReadDevice'], ['RestartDevice', 'LockDevice']],
+      [
+        'auditor',
+        'apple',
+        ['ReadDevice', 'ReadPlace', 'ReadCommand', 'ReadEnrollmentToken', 'ReadAudit'],
+        ['LockDevice', 'UpdateSite', 'RegisterDevice', 'CancelCommand', 'ImportDevices'],
+      ],
+    ];
+    for (const [role, platform, allowed, denied] of table) {
+      const caller = callerWith(role, { sites: ['s-1'] });
+      for (const action of allowed)
+        expect([role, action, may(caller, action, resourceFor(action, platform))]).toEqual([role, action, true]);
+      for (const action of denied)
+        expect([role, action, may(caller, action, resourceFor(action, platform))]).toEqual([role, action, false]);
+    }
+  });
+
+  test('let nobody act at a site that is not theirs', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom('administrator', 'site-it', 'biomed', 'help-desk', 'auditor'),
+        fc.constantFrom(...actions.filter((action) => !['ImportDevices', 'ReadImport'].includes(action))),
+        fc.constantFrom('apple' as const, 'iomt' as const),
+        fc.subarray(['s-2', 's-3', 'u-9', 'somewhere']),
+        (role, action, platform, sites) => {
+          expect(may(callerWith(role, { sites }), action, resourceFor(action, platform))).toBe(false);
+        },
+      ),
+    );
+  });
+
+  test('give nothing to unknown roles, to none, and to suspended accounts', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...actions), fc.string(), (action, role) => {
+        fc.pre(!['administrator', 'site-it', 'biomed', 'help-desk', 'auditor'].includes(role));
+        expect(may(callerWith(role), action, resourceFor(action))).toBe(false);
+        expect(may({ ...callerWith(role), roles: [] }, action, resourceFor(action))).toBe(false);
+        const suspended = policies.decide(
+          callerWith('administrator', { status: 'suspended' }),
+          action,
+          resourceFor(action),
+          fresh,
+        );
+        expect(suspended.allowed).toBe(false);
+        expect(suspended.policies.map(({ id }) => id)).toContain('suspended');
+      }),
+    );
+  });
+
+  test('want a second factor within the last 15 minutes for a wipe', () => {
+    const administrator = callerWith('administrator');
+    const decide = (context: { mfa: boolean; signInAgeSeconds: number }) =>
+      policies.decide(administrator, 'WipeDevice', device('apple', 's-1'), context);
+    expect(decide({ mfa: true, signInAgeSeconds: 900 }).allowed).toBe(true);
+    expect(decide({ mfa: true, signInAgeSeconds: 901 }).policies.map(({ id }) => id)).toEqual(['wipe-needs-fresh-mfa']);
+    expect(decide({ mfa: false, signInAgeSeconds: 0 }).allowed).toBe(false);
+  });
+
+  test('show an upload to who made it', () => {
+    const caller = callerWith('site-it', { sub: 'ida', sites: ['s-1'] });
+    expect(may(caller, 'ReadImport', importResource('i-1', 'ida'))).toBe(true);
+    expect(may(caller, 'ReadImport', importResource('i-1', 'bea'))).toBe(false);
+  });
+
+  test('know a permission for each type of command', () => {
+    for (const action of Object.values(commandActions)) expect(actions).toContain(action);
+  });
+});
+
+describe('A set of policies', () => {
+  const schema =
+    'namespace Wardline { entity Role; entity Place in [Place]; entity User in [Role] { places: Set<Place>, status: String }; type A = { mfa: Bool, signInAgeSeconds: Long }; action ReadPlace appliesTo { principal: [User], resource: [Place], context: A }; }';
+  const everything = '@id("all") permit (principal, action, resource);';
+
+  test('that is empty denies', () => {
+    const empty = new PolicySet('empty', schema, []);
+    expect(empty.decide(callerWith('administrator'), 'ReadPlace', organization(), fresh)).toEqual({
+      allowed: false,
+      policies: [],
+    });
+  });
+
+  test('names the policy that is wrong, and is not used', () => {
+    expect(() => new PolicySet('a', schema, ['permit (principal, action, resource);'])).toThrow(/no @id/);
+    expect(() => new PolicySet('b', schema, [everything, everything])).toThrow(/Two policies have the @id "all"/);
+    expect(
+      () => new PolicySet('c', schema, ['@id("x") permit (principal, action, resource) when { resource.nonsense };']),
+    ).toThrow(/"x" is not valid/);
+    expect(() => new PolicySet('d', schema, ['@id("x") permit (principal, action'])).toThrow(/not valid Cedar/);
+    expect(
+      () => new PolicySet('e', schema, ['@id("x") @step_up("soon") forbid (principal, action, resource);']),
+    ).toThrow(/number of seconds/);
+  });
+});

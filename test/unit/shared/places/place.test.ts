@@ -1,0 +1,27 @@
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { isTimeZone, SiteInput, UnitInput } from '../../../../shared/places/place.ts';
+
+describe('isTimeZone', () => {
+  test('accepts every zone of the IANA database that the runtime knows', () => {
+    for (const zone of Intl.supportedValuesOf('timeZone')) expect([zone, isTimeZone(zone)]).toEqual([zone, true]);
+    expect(isTimeZone('UTC')).toBe(true);
+  });
+
+  test('refuses offsets and anything else', () => {
+    for (const zone of ['', '+02:00', '-0500', 'Mars/Olympus', 'America/', '../etc', 'Europe/Berlin ']) {
+      expect([zone, isTimeZone(zone)]).toEqual([zone, false]);
+    }
+    fc.assert(fc.property(fc.string(), (text) => typeof isTimeZone(text) === 'boolean'));
+  });
+});
+
+describe('SiteInput and UnitInput', () => {
+  test('trim names and refuse what they do not know', () => {
+    expect(v.parse(SiteInput, { name: '  Linden Park ', timeZone: 'America/Chicago' }).name).toBe('Linden Park');
+    expect(v.is(SiteInput, { name: ' ', timeZone: 'America/Chicago' })).toBe(false);
+    expect(v.is(SiteInput, { name: 'x', timeZone: 'America/Chicago', id: 's-1' })).toBe(false);
+    expect(v.is(UnitInput, { name: 'ICU', acuityTier: 'T4' })).toBe(false);
+    expect(v.is(UnitInput, { name: 'ICU', acuityTier: 'T0' })).toBe(true);
+  });
+});
