@@ -1,3 +1,4 @@
+import tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from 'mqtt';
 import { DEVICE_POLICY, type Harness, makeIdentity, OPEN_POLICY, received, startIot } from './harness.ts';
@@ -206,6 +207,44 @@ describe('Message broker', () => {
       versionNumber: 0,
     });
     expect(iot.checks).toContain(`sqs:SendMessage ${PRESENCE_QUEUE}`);
+  });
+
+  test('the version of presence events grows, and begins anew after an hour away', async () => {
+    const identity = await iot.device({ thing: 'd-version', policies: ['device'] });
+    for (const pause of [0, 30 * 60_000, 60 * 60_000 + 1]) {
+      iot.advance(pause);
+      const client = await iot.connect(identity, { clientId: 'd-version' });
+      await client.endAsync();
+      await iot.eventually('gone', () => iot.iot.broker.connection('d-version') === undefined);
+    }
+    expect(events(iot, 'd-version').map(({ versionNumber }) => versionNumber)).toEqual([0, 0, 1, 1, 0, 0]);
+  });
+
+  test('a client that speaks before CONNECT, or nonsense, is dropped and harms nobody', async () => {
+    const identity = await iot.device({ thing: 'd-noise', policies: ['device'] });
+    for (const noise of [
+      Buffer.from([0x30, 0x02, 0x00, 0x00]),
+      Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+      Buffer.alloc(100, 0xff),
+    ]) {
+      await new Promise<void>((resolve) => {
+        const socket = tls.connect(
+          {
+            host: '127.0.0.1',
+            port: iot.port,
+            ca: iot.caPem,
+            cert: identity.certificatePem,
+            key: identity.privateKeyPem,
+            servername: 'localhost',
+          },
+          () => socket.write(noise),
+        );
+        socket.on('error', () => undefined);
+        socket.once('close', () => resolve());
+        socket.resume();
+      });
+    }
+    await iot.connect(identity, { clientId: 'd-noise' });
   });
 
   test('a kept session gets what it missed, once, and ends after an hour', async () => {

@@ -81,6 +81,36 @@ describe('Data plane, asked by the AWS SDK', () => {
     expect(messages.length).toBe(52);
   });
 
+  test('a direct message of any size up to 128 KB arrives whole, between others', async () => {
+    const client = await iot.connect(await iot.device({ thing: 'd-sizes', policies: ['open'] }), {
+      clientId: 'd-sizes',
+    });
+    const messages = received(client);
+    await client.subscribeAsync('wardline/d-sizes/#', { qos: 1 });
+    const sizes = [0, 1, 99, 100, 127, 128, 16_355, 16_356, 131_072];
+    await Promise.all(
+      sizes.flatMap((size) => [
+        sdk.send(
+          new SendDirectMessageCommand({
+            clientId: 'd-sizes',
+            topic: 'direct',
+            payload: Buffer.alloc(size, 'x'),
+            confirmation: true,
+          }),
+        ),
+        sdk.send(new PublishCommand({ topic: 'wardline/d-sizes/x', qos: 1, payload: Buffer.alloc(size, 'y') })),
+      ]),
+    );
+    await iot.eventually('all', () => messages.length === 2 * sizes.length);
+    const lengths = (topic: string) =>
+      messages
+        .filter((one) => one.topic === topic)
+        .map(({ payload }) => payload.length)
+        .toSorted((a, b) => a - b);
+    expect(lengths('direct')).toEqual(sizes);
+    expect(lengths('wardline/d-sizes/x')).toEqual(sizes);
+  });
+
   test('SendDirectMessage fails where AWS fails', async () => {
     const identity = await iot.device({ thing: 'd-deaf', policies: ['device'] });
     const send = (clientId: string, topic: string, timeout = 1) =>
