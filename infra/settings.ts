@@ -8,8 +8,8 @@ const Retention = v.strictObject({
   auditMode: v.optional(v.picklist(['compliance', 'governance']), 'compliance'),
   /** Days that logs of functions and APIs are kept. CloudWatch Logs knows only these numbers. */
   logDays: v.optional(v.picklist([30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192]), 400),
-  /** Days that an imported file and its report are kept. */
-  importDays: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(365)), 30),
+  /** Days that an imported file and the parts of its report are kept; the import's record is kept for 90. */
+  importDays: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(365)), 90),
 });
 
 const regionName = v.pipe(v.string(), v.regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'is not the name of a region'));

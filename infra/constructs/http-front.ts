@@ -4,7 +4,7 @@ import {
   ApiMapping,
   type DomainName,
   HttpApi,
-  HttpMethod,
+  type HttpMethod,
   HttpStage,
   LogGroupLogDestination,
 } from 'aws-cdk-lib/aws-apigatewayv2';
@@ -87,5 +87,3 @@ export class HttpFront extends Construct {
     acknowledge(this, { 'AwsSolutions-APIG4': props.withoutAuthorizer });
   }
 }
-
-export { HttpMethod };

@@ -3,14 +3,7 @@ import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { allow } from './allow.ts';
 
 /** Item operations of DynamoDB, without the prefix. A transaction needs the permission of each operation in it. */
-export type TableAction =
-  | 'GetItem'
-  | 'BatchGetItem'
-  | 'Query'
-  | 'PutItem'
-  | 'UpdateItem'
-  | 'DeleteItem'
-  | 'ConditionCheckItem';
+type TableAction = 'GetItem' | 'BatchGetItem' | 'Query' | 'PutItem' | 'UpdateItem' | 'DeleteItem';
 
 /** Lets a function use a table with exactly these operations. */
 export function tableAccess(table: TableV2, actions: readonly TableAction[]): PolicyStatement {

@@ -1,5 +1,5 @@
 import { Annotations, CfnOutput, CustomResource, Duration, Stack, type StackProps } from 'aws-cdk-lib';
-import { DomainName, SecurityPolicy } from 'aws-cdk-lib/aws-apigatewayv2';
+import { DomainName, HttpMethod, SecurityPolicy } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
@@ -8,7 +8,7 @@ import { DeviceMessages } from '../constructs/device-messages.ts';
 import { DeviceRegistry, deviceNames } from '../constructs/device-registry.ts';
 import { consumeQueue, consumeStream, readQueue, readStream } from '../constructs/event-sources.ts';
 import { asBucket } from '../constructs/exact-types.ts';
-import { HttpFront, HttpMethod } from '../constructs/http-front.ts';
+import { HttpFront } from '../constructs/http-front.ts';
 import { deadLetterQueue, failureQueue, workQueue } from '../constructs/queue.ts';
 import { tableAccess } from '../constructs/table-access.ts';
 import { type FunctionDefaults, WardlineFunction } from '../constructs/wardline-function.ts';

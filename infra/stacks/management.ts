@@ -7,7 +7,7 @@ import { consumeQueue, readQueue } from '../constructs/event-sources.ts';
 import { ManagementApi } from '../constructs/management-api.ts';
 import { pascalCase } from '../constructs/pascal-case.ts';
 import { deadLetterQueue, workQueue } from '../constructs/queue.ts';
-import { indexAccess, type TableAction, tableAccess } from '../constructs/table-access.ts';
+import { indexAccess, tableAccess } from '../constructs/table-access.ts';
 import {
   type FunctionDefaults,
   WardlineFunction,
@@ -22,16 +22,6 @@ export interface ManagementStackProps extends StackProps {
   readonly data: DataStack;
   readonly functions: FunctionDefaults;
 }
-
-const everyAction: readonly TableAction[] = [
-  'GetItem',
-  'BatchGetItem',
-  'Query',
-  'PutItem',
-  'UpdateItem',
-  'DeleteItem',
-  'ConditionCheckItem',
-];
 
 /** Everything that people and their programs talk to: the REST API and the functions behind it. */
 export class ManagementStack extends Stack {
@@ -92,7 +82,7 @@ export class ManagementStack extends Stack {
     const places = served('manage-places', 'Sites and care units', {
       environment: { DIRECTORY_TABLE: data.directory.tableName, DEVICES_TABLE: data.devices.tableName },
       statements: [
-        tableAccess(data.directory, everyAction),
+        tableAccess(data.directory, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']),
         indexAccess(data.directory, 'byKind'),
         // A place that still has devices is not deleted.
         indexAccess(data.devices, 'bySite'),
@@ -100,7 +90,10 @@ export class ManagementStack extends Stack {
     });
     const enrollment = served('manage-enrollment', 'Enrolment tokens', {
       environment: { DIRECTORY_TABLE: data.directory.tableName },
-      statements: [tableAccess(data.directory, everyAction), indexAccess(data.directory, 'byKind')],
+      statements: [
+        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem']),
+        indexAccess(data.directory, 'byKind'),
+      ],
     });
     const certificates = iot('cert/*');
     const connections = iot('client/d-*');
@@ -113,10 +106,9 @@ export class ManagementStack extends Stack {
         IMPORTS_QUEUE_URL: imports.queueUrl,
       },
       statements: [
-        tableAccess(data.devices, everyAction),
+        tableAccess(data.devices, ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']),
         indexAccess(data.devices, 'bySite', ['Query', 'Scan']),
-        tableAccess(data.directory, everyAction),
-        indexAccess(data.directory, 'byKind'),
+        tableAccess(data.directory, ['GetItem', 'PutItem']),
         allow(['iot:UpdateCertificate'], [certificates]),
         allow(['iot:DeleteConnection'], [connections]),
         allow(['s3:GetObject', 's3:PutObject'], [importFiles]),
@@ -130,7 +122,9 @@ export class ManagementStack extends Stack {
     });
     const commands = served('manage-commands', 'Commands: queue, list, look up, cancel', {
       environment: { DEVICES_TABLE: data.devices.tableName },
-      statements: [tableAccess(data.devices, everyAction)],
+      statements: [
+        tableAccess(data.devices, ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']),
+      ],
     });
     const describe = served('describe-api', 'The OpenAPI document', {
       reservedConcurrency: 5,
@@ -157,8 +151,8 @@ export class ManagementStack extends Stack {
         consumeQueue(imports),
         allow(['sqs:SendMessage'], [imports.queueArn]),
         allow(['s3:GetObject', 's3:PutObject'], [importFiles]),
-        tableAccess(data.devices, everyAction),
-        tableAccess(data.directory, everyAction),
+        tableAccess(data.devices, ['GetItem', 'PutItem']),
+        tableAccess(data.directory, ['GetItem', 'PutItem', 'Query']),
         // Sites are named in lists; this finds their ids.
         indexAccess(data.directory, 'byKind'),
       ],

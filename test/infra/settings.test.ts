@@ -26,7 +26,7 @@ describe('readSettings', () => {
       deviceDomain: undefined,
       oidc: { ...oidc, rolesClaim: 'roles', sitesClaim: 'sites' },
       alarmEmail: undefined,
-      retention: { auditYears: 6, auditMode: 'compliance', logDays: 400, importDays: 30 },
+      retention: { auditYears: 6, auditMode: 'compliance', logDays: 400, importDays: 90 },
       certificateDays: 365,
       vpc: undefined,
       replicaRegions: [],
