@@ -22,7 +22,7 @@ import { assertPlace } from '../../shared/places/assert-place.ts';
 import { requireDevice, type Services } from './services.ts';
 
 /** Changing devices. */
-export function deviceHandlers({ devices, directory, guard, certificates, connections }: Services) {
+export function deviceHandlers({ devices, directory, guard, certificates, connections }: Omit<Services, 'imports'>) {
   return {
     createDevice: operation(deviceOperations.createDevice, async ({ caller, body, receivedAt }) => {
       const device = newDeviceOf(body);

@@ -16,7 +16,7 @@ import type { Services } from './services.ts';
 const PartNumber = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /** Uploading lists of devices and looking at what became of them. */
-export function importHandlers({ imports, guard }: Services) {
+export function importHandlers({ imports, guard }: Pick<Services, 'imports' | 'guard'>) {
   return {
     importDevices: operation(deviceOperations.importDevices, async ({ caller, file, receivedAt }) => {
       const id = `i-${ulid(receivedAt.getTime()).toLowerCase()}`;

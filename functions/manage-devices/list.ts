@@ -24,7 +24,7 @@ const Position = v.pipe(
 );
 
 /** Reading devices. */
-export function listHandlers({ devices, guard }: Services) {
+export function listHandlers({ devices, guard }: Pick<Services, 'devices' | 'guard'>) {
   return {
     listDevices: operation(deviceOperations.listDevices, async ({ caller, query, receivedAt }) => {
       guard.assertReadsSomewhere(caller, receivedAt);

@@ -42,7 +42,7 @@ export function describeFailure(error: unknown): Record<string, unknown> {
   const frames = (error.stack ?? '').split('\n').filter((line) => line.startsWith('    at '));
   return {
     error: error.name,
-    ...('$metadata' in error ? { message: error.message } : {}),
+    ...('$metadata' in error ? { reason: error.message } : {}),
     stack: frames.slice(0, 10).map((line) => line.trim()),
   };
 }

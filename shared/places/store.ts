@@ -122,9 +122,9 @@ export class PlaceStore {
         Update: {
           TableName: this.#table.name,
           Key: { pk, sk },
-          UpdateExpression: 'SET #name = :name, timeZone = :zone, updatedAt = :at, version = :new, gsi1sk = :position',
+          UpdateExpression: 'SET #name = :name, #zone = :zone, updatedAt = :at, version = :new, gsi1sk = :position',
           ConditionExpression: 'version = :old',
-          ExpressionAttributeNames: { '#name': 'name' },
+          ExpressionAttributeNames: { '#name': 'name', '#zone': 'timeZone' },
           ExpressionAttributeValues: {
             ':name': name,
             ':zone': timeZone,

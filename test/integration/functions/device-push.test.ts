@@ -1,0 +1,155 @@
+import {
+  ForbiddenException,
+  IoTDataPlaneClient,
+  ResourceNotFoundException,
+  SendDirectMessageCommand,
+} from '@aws-sdk/client-iot-data-plane';
+import { GetCommand } from '@aws-sdk/lib-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
+import { jest } from '@jest/globals';
+import type { DynamoDBRecord } from 'aws-lambda';
+import { mockClient } from 'aws-sdk-client-mock';
+import { iotWaker, WakeUpImpossible } from '../../../shared/aws/iot-waker.ts';
+import { decodeChange } from '../../../shared/aws/stream.ts';
+import type { Command } from '../../../shared/commands/command.ts';
+import { byDevice, wakeFor } from '../../../shared/commands/push.ts';
+import { commandOf } from '../../../shared/commands/store.ts';
+import { cancelCommand, getCommand } from '../../../shared/commands/writer.ts';
+import type { Device } from '../../../shared/devices/device.ts';
+import { devicePartition, sortKeys } from '../../../shared/devices/keys.ts';
+import { auditOf, enrol, infusionPump, queue, start } from '../../support/devices.ts';
+import { type DevicesTable, startDevicesTable } from '../../support/devices-table.ts';
+
+const iot = mockClient(IoTDataPlaneClient);
+const wake = iotWaker(new IoTDataPlaneClient({ region: 'us-east-1' }));
+let devices: DevicesTable;
+let handler: typeof import('../../../functions/device-push/handler.ts').handler;
+
+beforeAll(async () => {
+  devices = await startDevicesTable();
+  // The handler makes its client from the environment, as in Lambda.
+  const endpoint = await devices.table.client.config.endpoint?.();
+  Object.assign(process.env, {
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+    AWS_ENDPOINT_URL: `http://${endpoint?.hostname}:${endpoint?.port}`,
+    DEVICES_TABLE: devices.table.name,
+    POWERTOOLS_DEV: 'true',
+  });
+  ({ handler } = await import('../../../functions/device-push/handler.ts'));
+}, 90_000);
+afterAll(() => devices[Symbol.asyncDispose]());
+
+beforeEach(() => {
+  iot.reset();
+  iot.on(SendDirectMessageCommand).resolves({});
+  jest.spyOn(console, 'error').mockImplementation(() => undefined);
+});
+afterEach(() => jest.restoreAllMocks());
+
+let serials = 0;
+async function waiting(commands: number): Promise<{ device: Device; commands: Command[] }> {
+  serials += 1;
+  const device = await enrol(devices.table, infusionPump(`PUSH-${serials}`));
+  const queued: Command[] = [];
+  for (let n = 0; n < commands; n += 1) {
+    queued.push(
+      (await queue(devices.table, device, { type: 'message', parameters: { text: `${n}` } }, Date.now())).command,
+    );
+  }
+  return { device, commands: queued };
+}
+
+/** The stream's record of a command that was queued, as it is in the table now. */
+async function record(command: Command, sequence: string): Promise<DynamoDBRecord> {
+  const Key = { pk: devicePartition(command.deviceId), sk: sortKeys.open(command.id) };
+  const { Item } = await devices.table.client.send(new GetCommand({ TableName: devices.table.name, Key }));
+  return {
+    eventName: 'INSERT',
+    dynamodb: {
+      SequenceNumber: sequence,
+      NewImage: marshall(Item) as NonNullable<DynamoDBRecord['dynamodb']>['NewImage'],
+    },
+  } as DynamoDBRecord;
+}
+
+const statuses = async (commands: readonly Command[]) =>
+  Promise.all(
+    commands.map(async ({ deviceId, id }) => (await getCommand(devices.table, deviceId, id, new Date())).status),
+  );
+
+const sent = () =>
+  iot.commandCalls(SendDirectMessageCommand).map(({ args }) => {
+    const { clientId, topic, payload } = args[0].input;
+    return { clientId, topic, message: JSON.parse(Buffer.from(payload as Uint8Array).toString()) };
+  });
+
+const batch = async (commands: readonly Command[]) => ({
+  Records: await Promise.all(commands.map((command, n) => record(command, String(n)))),
+});
+
+test('one wake-up for each device, that says nothing; its commands are pushed', async () => {
+  const [one, other] = [await waiting(3), await waiting(1)];
+  const all = [...one.commands, ...other.commands];
+  expect(await handler(await batch(all))).toEqual({ batchItemFailures: [] });
+  expect(sent()).toEqual([
+    { clientId: one.device.id, topic: `wardline/${one.device.id}/wake`, message: { v: 1, n: 3 } },
+    { clientId: other.device.id, topic: `wardline/${other.device.id}/wake`, message: { v: 1, n: 1 } },
+  ]);
+  expect(await statuses(all)).toEqual(Array(4).fill('pushed'));
+});
+
+test('a device that is not connected keeps its commands queued', async () => {
+  const { commands } = await waiting(1);
+  iot.on(SendDirectMessageCommand).rejects(new ResourceNotFoundException({ message: 'not connected', $metadata: {} }));
+  expect(await handler(await batch(commands))).toEqual({ batchItemFailures: [] });
+  expect(await statuses(commands)).toEqual(['queued']);
+});
+
+test('what fails for the moment is reported from its first record on, the others are done', async () => {
+  const [one, broken, third] = [await waiting(1), await waiting(2), await waiting(1)];
+  iot
+    .on(SendDirectMessageCommand, { clientId: broken.device.id })
+    .rejects(Object.assign(new Error('slow down'), { name: 'ThrottlingException' }));
+  const all = [...one.commands, ...broken.commands, ...third.commands];
+  expect(await handler(await batch(all))).toEqual({ batchItemFailures: [{ itemIdentifier: '1' }] });
+  expect(await statuses(all)).toEqual(['pushed', 'queued', 'queued', 'pushed']);
+});
+
+test('one device that can never be woken does not hold up the stream', async () => {
+  const { commands } = await waiting(1);
+  iot.on(SendDirectMessageCommand).rejects(new ForbiddenException({ message: 'no', $metadata: {} }));
+  expect(await handler(await batch(commands))).toEqual({ batchItemFailures: [] });
+  await expect(wake('d-1', 't', {})).rejects.toBeInstanceOf(WakeUpImpossible);
+});
+
+test('a record that comes an hour late changes nothing that has gone on since', async () => {
+  const { device, commands } = await waiting(2);
+  const late = await batch(commands);
+  const [first] = commands;
+  await cancelCommand(devices.table, {
+    deviceId: device.id,
+    commandId: first?.id ?? '',
+    requestedBy: 'user:anna',
+    audit: () => auditOf(device, 'CancelCommand', 'x', start),
+    now: new Date(),
+  });
+  await handler(late);
+  await handler(late);
+  expect(await statuses(commands)).toEqual(['cancelled', 'pushed']);
+  const second = commands[1];
+  expect((await getCommand(devices.table, device.id, second?.id ?? '', new Date())).history).toHaveLength(2);
+});
+
+test('an expired command wakes nobody', async () => {
+  const { commands } = await waiting(1);
+  const stored = (await batch(commands)).Records.map(decodeChange).flatMap(({ after }) =>
+    after === undefined ? [] : [commandOf(after)],
+  );
+  const [only] = byDevice(stored);
+  if (only === undefined) throw new Error('no batch');
+  const later = new Date(Date.now() + 2 * 86_400_000);
+  expect(await wakeFor(devices.table, only, wake, later)).toBe(false);
+  expect(sent()).toEqual([]);
+});

@@ -1,0 +1,244 @@
+import { siteOperations } from '../../../functions/manage-places/sites.ts';
+import { unitOperations } from '../../../functions/manage-places/units.ts';
+import { auditRecord } from '../../../shared/audit/record.ts';
+import { keepRecord } from '../../../shared/audit/store.ts';
+import { putExpectedDevice } from '../../../shared/devices/store.ts';
+import { serve } from '../../../shared/http/api.ts';
+import { Guard } from '../../../shared/identity/guard.ts';
+import { loadPolicies } from '../../../shared/identity/policy-set.ts';
+import { PlaceLookup } from '../../../shared/places/lookup.ts';
+import { PlaceStore } from '../../../shared/places/store.ts';
+import { type ApiHandler, call, callerWith } from '../../support/api.ts';
+import { startTestDatabase, type TestDatabase } from '../../support/test-database.ts';
+
+const ada = callerWith('administrator');
+const chicago = { name: 'Linden Park', timeZone: 'America/Chicago' };
+let database: TestDatabase;
+let handler: ApiHandler;
+let places: PlaceStore;
+let devices: Awaited<ReturnType<TestDatabase['table']>>;
+
+beforeAll(async () => {
+  database = await startTestDatabase();
+  const directory = await database.table('byKind');
+  devices = await database.table('bySite');
+  places = new PlaceStore(directory, devices);
+  const guard = new Guard(loadPolicies(), (record) => keepRecord(directory, record));
+  const services = { directory, places, guard };
+  handler = serve('manage-places', { ...siteOperations(services), ...unitOperations(services) });
+}, 30_000);
+afterAll(() => database.stop());
+
+const createSite = async (body: object = chicago) => {
+  const answer = await call(handler, 'createSite', { caller: ada, body });
+  expect(answer.status).toBe(201);
+  return { siteId: String(answer.body['id']), etag: String(answer.headers['etag']) };
+};
+
+describe('Sites', () => {
+  test('are created, read, changed and deleted', async () => {
+    const { siteId, etag } = await createSite();
+    expect(siteId).toMatch(/^s-[0-9a-z]{26}$/);
+    const read = await call(handler, 'getSite', { caller: ada, path: { siteId } });
+    expect(read).toMatchObject({ status: 200, body: { id: siteId, ...chicago, version: 1 } });
+    expect(read.headers).toMatchObject({ etag, 'content-type': 'application/json', 'cache-control': 'no-store' });
+    const change = { caller: ada, path: { siteId }, body: { name: 'Linden Park West' } };
+    expect((await call(handler, 'updateSite', change)).status).toBe(428);
+    const changed = await call(handler, 'updateSite', { ...change, headers: { 'If-Match': etag } });
+    expect(changed).toMatchObject({
+      status: 200,
+      body: { name: 'Linden Park West', timeZone: 'America/Chicago', version: 2 },
+    });
+    expect((await call(handler, 'updateSite', { ...change, headers: { 'If-Match': etag } })).status).toBe(412);
+    expect(
+      (await call(handler, 'deleteSite', { caller: ada, path: { siteId }, headers: { 'If-Match': etag } })).status,
+    ).toBe(412);
+    expect(
+      (await call(handler, 'deleteSite', { caller: ada, path: { siteId }, headers: { 'If-Match': '"2"' } })).status,
+    ).toBe(204);
+    expect((await call(handler, 'getSite', { caller: ada, path: { siteId } })).status).toBe(404);
+    const trail = await call(handler, 'listSiteAudit', { caller: callerWith('auditor'), path: { siteId } });
+    expect(trail.body['items']).toMatchObject([
+      { action: 'DeleteSite', outcome: 'allowed', before: { name: 'Linden Park West' } },
+      { action: 'UpdateSite', before: { name: 'Linden Park' }, after: { name: 'Linden Park West' } },
+      { action: 'CreateSite', actor: 'user:administrator-1', policyIds: ['administrator-everything-at-own-places'] },
+    ]);
+  });
+
+  test('are changed by one of many at the same moment', async () => {
+    const { siteId, etag } = await createSite();
+    const attempts = Array.from({ length: 8 }, (_, name) =>
+      call(handler, 'updateSite', {
+        caller: ada,
+        path: { siteId },
+        body: { name: `n${name}` },
+        headers: { 'if-match': etag },
+      }),
+    );
+    const statuses = (await Promise.all(attempts)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+    expect(statuses.every((status) => status === 200 || status === 412)).toBe(true);
+  });
+
+  test('are listed by name in pages, and only to who may read them', async () => {
+    const names = ['zeta', 'Alpha', 'beta'].map((name) => `List ${name}`);
+    const ids = await Promise.all(names.map((name) => createSite({ ...chicago, name })));
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const query = { limit: '2', ...(cursor === undefined ? {} : { cursor }) };
+      const page = await call(handler, 'listSites', { caller: ada, query });
+      expect(page.status).toBe(200);
+      seen.push(...(page.body['items'] as { name: string }[]).map(({ name }) => name));
+      cursor = page.body['next'] as string | undefined;
+    } while (cursor !== undefined);
+    expect(seen.filter((name) => name.startsWith('List '))).toEqual(['List Alpha', 'List beta', 'List zeta']);
+    const one = callerWith('help-desk', { sites: [String(ids[0]?.siteId)] });
+    const own = await call(handler, 'listSites', { caller: one, query: { limit: '100' } });
+    expect(own.body['items']).toMatchObject([{ name: 'List zeta' }]);
+    expect((await call(handler, 'listSites', { caller: callerWith('visitor') })).status).toBe(403);
+    expect((await call(handler, 'listSites', { caller: ada, query: { cursor: 'e30' } })).status).toBe(400);
+    expect((await call(handler, 'listSites', { caller: ada, query: { limit: '101' } })).status).toBe(400);
+  });
+
+  test('refuse what is not valid, and say where', async () => {
+    const wrong = await call(handler, 'createSite', { caller: ada, body: { name: '', timeZone: '+02:00', more: 1 } });
+    expect(wrong.status).toBe(400);
+    expect(wrong.headers['content-type']).toBe('application/problem+json');
+    expect((wrong.body['errors'] as { pointer: string }[]).map(({ pointer }) => pointer)).toEqual([
+      '/name',
+      '/timeZone',
+      '/more',
+    ]);
+    expect(
+      (await call(handler, 'createSite', { caller: ada, raw: '{', headers: { 'content-type': 'application/json' } }))
+        .status,
+    ).toBe(400);
+    expect((await call(handler, 'createSite', { caller: ada, raw: '[]' })).status).toBe(400);
+    expect(
+      (await call(handler, 'createSite', { caller: ada, raw: 'x', headers: { 'content-type': 'text/plain' } })).status,
+    ).toBe(415);
+    expect((await call(handler, 'getSite', { caller: ada, path: { siteId: '../secret' } })).status).toBe(404);
+    const nobody = await call(handler, 'createSite', { body: chicago });
+    expect(nobody).toMatchObject({ status: 401, headers: { 'www-authenticate': 'Bearer' } });
+  });
+
+  test('are changed by nobody without permission, and the attempt is kept', async () => {
+    const { siteId, etag } = await createSite();
+    const hal = callerWith('help-desk', { sites: [siteId] });
+    const denied = await call(handler, 'updateSite', {
+      caller: hal,
+      path: { siteId },
+      body: { name: 'x' },
+      headers: { 'If-Match': etag },
+    });
+    expect(denied).toMatchObject({ status: 403, body: { type: '/problems/forbidden', policyIds: [] } });
+    const trail = await call(handler, 'listSiteAudit', { caller: ada, path: { siteId } });
+    expect(trail.body['items']).toMatchObject([
+      { outcome: 'denied', actor: 'user:help-desk-1', siteId },
+      { outcome: 'allowed' },
+    ]);
+    expect((await call(handler, 'listSiteAudit', { caller: hal, path: { siteId } })).status).toBe(403);
+  });
+});
+
+describe('Care units', () => {
+  test('live in their site and keep it from being deleted', async () => {
+    const { siteId } = await createSite();
+    const created = await call(handler, 'createUnit', {
+      caller: ada,
+      path: { siteId },
+      body: { name: 'ICU', acuityTier: 'T0', timeZone: 'America/Denver' },
+    });
+    expect(created).toMatchObject({ status: 201, body: { siteId, acuityTier: 'T0', timeZone: 'America/Denver' } });
+    const unitId = String(created.body['id']);
+    const path = { siteId, unitId };
+    expect(
+      (await call(handler, 'deleteSite', { caller: ada, path: { siteId }, headers: { 'If-Match': '*' } })).status,
+    ).toBe(409);
+    const changed = await call(handler, 'updateUnit', {
+      caller: ada,
+      path,
+      body: { timeZone: null, acuityTier: 'T1' },
+      headers: { 'If-Match': '"1"' },
+    });
+    expect(changed.body).toMatchObject({ name: 'ICU', acuityTier: 'T1', version: 2 });
+    expect(changed.body).not.toHaveProperty('timeZone');
+    const listed = await call(handler, 'listUnits', { caller: ada, path: { siteId } });
+    expect(listed.body['items']).toMatchObject([{ id: unitId }]);
+    expect((await call(handler, 'getUnit', { caller: ada, path: { siteId: 's-other', unitId } })).status).toBe(404);
+    expect(
+      (
+        await call(handler, 'createUnit', {
+          caller: ada,
+          path: { siteId: 's-other' },
+          body: { name: 'x', acuityTier: 'T3' },
+        })
+      ).status,
+    ).toBe(404);
+
+    const device = {
+      serial: `UNIT-${unitId.slice(-8)}`,
+      platform: 'linux',
+      class: 'other',
+      ownership: 'organization',
+      siteId,
+      unitId,
+    } as const;
+    const audit = (id: string) =>
+      auditRecord(
+        `DEVICE#${id}`,
+        { actor: 'user:x', action: 'RegisterDevice', resource: `device/${id}`, outcome: 'allowed' },
+        new Date(),
+      );
+    await putExpectedDevice(devices, device, audit, new Date());
+    const remove = { caller: ada, path, headers: { 'If-Match': '"2"' } };
+    expect((await call(handler, 'deleteUnit', remove)).body).toMatchObject({
+      status: 409,
+      detail: expect.stringContaining('Move them'),
+    });
+    expect(
+      (await call(handler, 'deleteSite', { caller: ada, path: { siteId }, headers: { 'If-Match': '*' } })).status,
+    ).toBe(409);
+  });
+
+  test('count correctly when many are made at once', async () => {
+    const { siteId } = await createSite();
+    const made = await Promise.all(
+      Array.from({ length: 6 }, (_, name) =>
+        call(handler, 'createUnit', { caller: ada, path: { siteId }, body: { name: `U${name}`, acuityTier: 'T2' } }),
+      ),
+    );
+    expect(made.map(({ status }) => status)).toEqual([201, 201, 201, 201, 201, 201]);
+    for (const { body } of made) {
+      const path = { siteId, unitId: String(body['id']) };
+      expect((await call(handler, 'deleteUnit', { caller: ada, path, headers: { 'If-Match': '*' } })).status).toBe(204);
+    }
+    expect(
+      (await call(handler, 'deleteSite', { caller: ada, path: { siteId }, headers: { 'If-Match': '*' } })).status,
+    ).toBe(204);
+  });
+});
+
+describe('PlaceLookup', () => {
+  test('finds places by id and by name, and refuses a name that is not one place', async () => {
+    const one = await createSite({ ...chicago, name: 'Lookup  Hospital' });
+    await createSite({ ...chicago, name: 'Twin' });
+    await createSite({ ...chicago, name: 'twin' });
+    await call(handler, 'createUnit', {
+      caller: ada,
+      path: { siteId: one.siteId },
+      body: { name: 'Ward 3', acuityTier: 'T2' },
+    });
+    const lookup = new PlaceLookup(places);
+    expect(await lookup.find('lookup hospital', undefined)).toEqual({ siteId: one.siteId });
+    expect(await lookup.find(one.siteId, 'WARD 3')).toMatchObject({
+      siteId: one.siteId,
+      unitId: expect.stringMatching(/^u-/),
+    });
+    expect(await lookup.find('Twin', undefined)).toHaveProperty('reason');
+    expect(await lookup.find('Nowhere', undefined)).toEqual({ reason: 'There is no such site.' });
+    expect(await lookup.find(one.siteId, 'Ward 4')).toEqual({ reason: 'There is no such care unit.' });
+    expect(await lookup.find(undefined, undefined)).toEqual({});
+  });
+});
