@@ -41,7 +41,7 @@ test('without a journal the system log is read; without both the command fails',
 });
 
 test('is bounded, keeps the newest lines, and only the last five collections', async () => {
-  const system = imagine({ files: { '/var/log/messages': 'old line\n'.repeat(1_000) + 'new\n' } });
+  const system = imagine({ files: { '/var/log/messages': `${'old line\n'.repeat(1_000)}new\n` } });
   for (let n = 0; n < 7; n += 1)
     await collectLogs(system, folder, `${9 - n}-01J0000000000000000000000${n}`, { maxBytes: 1_024 });
   expect(readdirSync(folder)).toHaveLength(5);
