@@ -37,6 +37,14 @@ export type Invocation =
   /** Lambda queues the event: it is tried three times within `maxAge`, then sent to `failures`. */
   | { readonly kind: 'asynchronous'; readonly failures: IQueue; readonly maxAge: Duration };
 
+/** A stack names a function that does not exist. */
+export class MissingFunction extends Error {
+  constructor(name: string) {
+    super(`Function "${name}" has no bundle: functions/${name}/handler.ts does not exist.`);
+    this.name = 'MissingFunction';
+  }
+}
+
 /** One function: `name` is its folder below `functions/`. */
 export interface WardlineFunctionProps extends FunctionDefaults {
   readonly name: string;
@@ -70,7 +78,7 @@ export class WardlineFunction extends Construct {
     const { invocation } = props;
     const folder = join(props.bundles, props.name);
     if (!existsSync(join(folder, 'index.mjs'))) {
-      throw new Error(`Function "${props.name}" has no bundle: functions/${props.name}/handler.ts does not exist.`);
+      throw new MissingFunction(props.name);
     }
     const network = props.outsideVpc === undefined ? props.network : undefined;
     const logs = logGroup(this, 'Logs', `/aws/lambda/${props.prefix}-${props.name}`, props.logs);
