@@ -9,7 +9,9 @@ export const stableUuid = (text: string): string => {
 
 /** The last part of an ARN's resource, e.g. a queue's name; other text is returned as it is. */
 export const nameOfArn = (arnOrName: string): string =>
-  arnOrName.startsWith('arn:') ? (arnOrName.split(':').slice(5).join(':').split('/').at(-1)?.split(':').at(-1) ?? arnOrName) : arnOrName;
+  arnOrName.startsWith('arn:')
+    ? (arnOrName.split(':').slice(5).join(':').split('/').at(-1)?.split(':').at(-1) ?? arnOrName)
+    : arnOrName;
 
 /** The third field of an ARN. */
 export const serviceOfArn = (arn: string): string => arn.split(':')[2] ?? '';

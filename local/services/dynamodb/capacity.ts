@@ -1,5 +1,5 @@
 import type { Json } from '../../cloud.ts';
-import { type Fields, type JsonObject, isObject } from '../fields.ts';
+import { type Fields, isObject, type JsonObject } from '../fields.ts';
 
 /** What an eventually consistent read that finds nothing costs. */
 const EMPTY_READ = 0.5;
@@ -52,7 +52,8 @@ export const capacityUnits = (
   error: string | undefined,
 ): number => {
   const counted = unitsOf(output['ConsumedCapacity']);
-  if (error === 'ConditionalCheckFailedException') return WRITES.has(operation) ? Math.max(counted, SMALLEST_WRITE) : counted;
+  if (error === 'ConditionalCheckFailedException')
+    return WRITES.has(operation) ? Math.max(counted, SMALLEST_WRITE) : counted;
   if (error === 'TransactionCanceledException') {
     return Math.max(counted, input.list('TransactItems').length * TRANSACTION_FACTOR * SMALLEST_WRITE);
   }

@@ -60,11 +60,15 @@ export class DynamoDb {
     const server = await DynamoDbLocal.start(cloud.ports.dynamodb, folder);
     this.#server = server;
     // Java takes its seconds to start; the resources before the first table need not wait for it.
-    this.#ready = server.ready().then(() =>
-      server.onDeath((output) =>
-        cloud.log.warn(`DynamoDB Local ended by itself; stop and start the local cloud again${output === '' ? '' : `: ${output}`}`),
-      ),
-    );
+    this.#ready = server
+      .ready()
+      .then(() =>
+        server.onDeath((output) =>
+          cloud.log.warn(
+            `DynamoDB Local ended by itself; stop and start the local cloud again${output === '' ? '' : `: ${output}`}`,
+          ),
+        ),
+      );
     // Whoever needs it first reports the failure; until then it is not an unhandled rejection.
     this.#ready.catch(() => undefined);
     this.#tables = new TableRegistry(cloud, server.client);

@@ -10,7 +10,9 @@ const tableName = (nameOrArn: string): string =>
 
 const onTable =
   (action: string) =>
-  (input: Fields, arn: TableArn): Permission[] => [{ action: `dynamodb:${action}`, resource: arn(tableName(input.text('TableName'))) }];
+  (input: Fields, arn: TableArn): Permission[] => [
+    { action: `dynamodb:${action}`, resource: arn(tableName(input.text('TableName'))) },
+  ];
 
 /** Query and Scan need the permission on the index alone when they name one. */
 const onIndex =

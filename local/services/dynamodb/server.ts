@@ -95,7 +95,8 @@ export class DynamoDbLocal {
       ]);
       if (outcome === 'ready') return;
       if (outcome !== 'retry' || this.#child.exitCode !== null) throw this.#startFailure();
-      if (Date.now() > limit) throw new Error(`DynamoDB Local did not answer within ${START_LIMIT / 1000} s: ${this.#output}`);
+      if (Date.now() > limit)
+        throw new Error(`DynamoDB Local did not answer within ${START_LIMIT / 1000} s: ${this.#output}`);
     }
   }
 

@@ -1,5 +1,5 @@
 import { AwsError, type AwsService, type Cloud, type Permission } from '../../cloud.ts';
-import { Fields, type JsonObject, isObject } from '../fields.ts';
+import { Fields, isObject, type JsonObject } from '../fields.ts';
 import { jsonError, notEmulated, targetOperation } from '../protocol/json.ts';
 import { capacityUnits } from './capacity.ts';
 import { DYNAMODB_PERMISSIONS, tablesOf } from './permissions.ts';
@@ -9,9 +9,7 @@ import { type DynamoDbClient, LOCAL_REGION } from './wire.ts';
 const TARGET = 'DynamoDB_20120810';
 
 /** Operations whose answers carry consumed capacity. */
-const METERED = new Set(
-  Object.keys(DYNAMODB_PERMISSIONS).filter((operation) => !operation.startsWith('Describe')),
-);
+const METERED = new Set(Object.keys(DYNAMODB_PERMISSIONS).filter((operation) => !operation.startsWith('Describe')));
 
 /** Operations that change items, after which streams have something new. */
 const CHANGING = new Set(['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'TransactWriteItems']);
@@ -35,7 +33,9 @@ const asAsked = (raw: Buffer, output: JsonObject, input: Fields): Buffer => {
 };
 
 const errorCode = (output: JsonObject): string =>
-  String(output['__type'] ?? 'InternalServerError').split('#').at(-1) ?? 'InternalServerError';
+  String(output['__type'] ?? 'InternalServerError')
+    .split('#')
+    .at(-1) ?? 'InternalServerError';
 
 /**
  * DynamoDB as functions see it: each operation is resolved to the permissions that it needs and then passed on to DynamoDB
@@ -52,7 +52,9 @@ export const dynamoDbService = (
     signingNames: ['dynamodb'],
     resolve(request) {
       const operation = targetOperation(request, TARGET);
-      const permissionsOf = Object.hasOwn(DYNAMODB_PERMISSIONS, operation) ? DYNAMODB_PERMISSIONS[operation] : undefined;
+      const permissionsOf = Object.hasOwn(DYNAMODB_PERMISSIONS, operation)
+        ? DYNAMODB_PERMISSIONS[operation]
+        : undefined;
       if (permissionsOf === undefined) throw notEmulated('DynamoDB', operation);
       const input = Fields.parse(request.body);
       const permissions: readonly Permission[] = permissionsOf(input, arn);

@@ -1,5 +1,13 @@
-import { AwsError, type Cloud, type CreatedResource, type Json, type Permission, type ResourceRequest, type ResourceType } from '../../cloud.ts';
-import { Fields, type JsonObject, isObject } from '../fields.ts';
+import {
+  AwsError,
+  type Cloud,
+  type CreatedResource,
+  type Json,
+  type Permission,
+  type ResourceRequest,
+  type ResourceType,
+} from '../../cloud.ts';
+import { Fields, isObject, type JsonObject } from '../fields.ts';
 import { type DynamoDbClient, LOCAL_REGION } from './wire.ts';
 
 const API = 'DynamoDB_20120810';
@@ -16,7 +24,8 @@ export const publicArn = (cloud: Cloud, arn: string): string =>
   arn.replace(`:${LOCAL_REGION}:000000000000:`, `:${cloud.region}:${cloud.account}:`);
 
 /** The ARN that DynamoDB Local knows, from the one that the outside sees. */
-export const localArn = (arn: string): string => arn.replace(/^arn:aws:dynamodb:[^:]*:[^:]*:/, `arn:aws:dynamodb:${LOCAL_REGION}:000000000000:`);
+export const localArn = (arn: string): string =>
+  arn.replace(/^arn:aws:dynamodb:[^:]*:[^:]*:/, `arn:aws:dynamodb:${LOCAL_REGION}:000000000000:`);
 
 const object = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 
@@ -59,7 +68,13 @@ export class TableRegistry {
       const keyArn = this.#cloud.store.get<TableRecord>(SPACE, name)?.keyArn;
       return keyArn === undefined
         ? []
-        : [{ action: 'kms:Decrypt', resource: keyArn, context: { 'kms:viaservice': `dynamodb.${this.#cloud.region}.amazonaws.com` } }];
+        : [
+            {
+              action: 'kms:Decrypt',
+              resource: keyArn,
+              context: { 'kms:viaservice': `dynamodb.${this.#cloud.region}.amazonaws.com` },
+            },
+          ];
     });
   }
 
@@ -72,6 +87,9 @@ export class TableRegistry {
     await this.#timeToLive(name, definition.timeToLive);
     const record: TableRecord = definition.keyArn === undefined ? {} : { keyArn: definition.keyArn };
     this.#cloud.store.put(SPACE, name, record);
+    if (definition.policy !== undefined) {
+      this.#cloud.resourcePolicy(this.#cloud.arn('dynamodb', `table/${name}`), definition.policy);
+    }
     const table = object((await this.#client.call(`${API}.DescribeTable`, { TableName: name }))['Table']);
     const stream = table['LatestStreamArn'];
     return {
@@ -99,8 +117,12 @@ export class TableRegistry {
       AttributeDefinitions: definition.attributes,
       KeySchema: definition.keys,
       BillingMode: 'PAY_PER_REQUEST',
-      ...(definition.globalIndexes.length === 0 ? {} : { GlobalSecondaryIndexes: definition.globalIndexes.map(requestIndex) }),
-      ...(definition.localIndexes.length === 0 ? {} : { LocalSecondaryIndexes: definition.localIndexes.map(requestIndex) }),
+      ...(definition.globalIndexes.length === 0
+        ? {}
+        : { GlobalSecondaryIndexes: definition.globalIndexes.map(requestIndex) }),
+      ...(definition.localIndexes.length === 0
+        ? {}
+        : { LocalSecondaryIndexes: definition.localIndexes.map(requestIndex) }),
       ...(definition.streamView === undefined
         ? {}
         : { StreamSpecification: { StreamEnabled: true, StreamViewType: definition.streamView } }),
@@ -165,9 +187,10 @@ export interface TableDefinition {
   readonly streamView: string | undefined;
   readonly timeToLive: string | undefined;
   readonly keyArn: string | undefined;
+  readonly policy: Json | undefined;
 }
 
-const commonDefinition = (fields: Fields): Omit<TableDefinition, 'keyArn'> => {
+const commonDefinition = (fields: Fields): Omit<TableDefinition, 'keyArn' | 'policy'> => {
   const timeToLive = fields.optionalObject('TimeToLiveSpecification');
   return {
     name: fields.optionalText('TableName'),
@@ -204,7 +227,12 @@ const NO_STORAGE_ENCRYPTION = 'local files are not encrypted; the permission on 
 export const tableResources = (registry: () => Promise<TableRegistry>): ResourceType[] => [
   {
     type: 'AWS::DynamoDB::GlobalTable',
-    honoured: [...COMMON_HONOURED, 'Replicas.Region', 'Replicas.SSESpecification.KMSMasterKeyId'],
+    honoured: [
+      ...COMMON_HONOURED,
+      'Replicas.Region',
+      'Replicas.SSESpecification.KMSMasterKeyId',
+      'Replicas.ResourcePolicy.PolicyDocument',
+    ],
     leftOut: {
       BillingMode: ON_DEMAND,
       WriteProvisionedThroughputSettings: ON_DEMAND,
@@ -225,25 +253,28 @@ export const tableResources = (registry: () => Promise<TableRegistry>): Resource
       'Replicas.ContributorInsightsSpecification': NO_INSIGHTS,
       'Replicas.TableClass': ONE_CLASS,
       'Replicas.Tags': NO_TAGS,
-      'Replicas.GlobalSecondaryIndexes': 'the indexes of every replica are those of the table; throughput and insights have no effect here',
+      'Replicas.GlobalSecondaryIndexes':
+        'the indexes of every replica are those of the table; throughput and insights have no effect here',
       'Replicas.ReadOnDemandThroughputSettings': ON_DEMAND,
       'Replicas.ReadProvisionedThroughputSettings': ON_DEMAND,
-      'Replicas.ResourcePolicy': 'every caller is of this account and needs a policy of its own role; a Deny here has no effect',
     },
     async create(resource, cloud) {
       const fields = new Fields(resource.properties);
       // Only the replica of this region exists here.
       const replica = fields.objects('Replicas').find((candidate) => candidate.text('Region') === cloud.region);
       if (replica === undefined) {
-        throw new Error(`${resource.logicalId}: the table has no replica in ${cloud.region}, the region of the local cloud`);
+        throw new Error(
+          `${resource.logicalId}: the table has no replica in ${cloud.region}, the region of the local cloud`,
+        );
       }
       const keyArn = replica.optionalObject('SSESpecification')?.optionalText('KMSMasterKeyId');
-      return (await registry()).create(resource, { ...commonDefinition(fields), keyArn });
+      const policy = replica.optionalObject('ResourcePolicy')?.raw['PolicyDocument'];
+      return (await registry()).create(resource, { ...commonDefinition(fields), keyArn, policy });
     },
   },
   {
     type: 'AWS::DynamoDB::Table',
-    honoured: [...COMMON_HONOURED, 'SSESpecification.KMSMasterKeyId'],
+    honoured: [...COMMON_HONOURED, 'SSESpecification.KMSMasterKeyId', 'ResourcePolicy.PolicyDocument'],
     leftOut: {
       BillingMode: ON_DEMAND,
       ProvisionedThroughput: ON_DEMAND,
@@ -260,13 +291,13 @@ export const tableResources = (registry: () => Promise<TableRegistry>): Resource
       ContributorInsightsSpecification: NO_INSIGHTS,
       TableClass: ONE_CLASS,
       Tags: NO_TAGS,
-      ResourcePolicy: 'every caller is of this account and needs a policy of its own role; a Deny here has no effect',
     },
     async create(resource) {
       const fields = new Fields(resource.properties);
       return (await registry()).create(resource, {
         ...commonDefinition(fields),
         keyArn: fields.optionalObject('SSESpecification')?.optionalText('KMSMasterKeyId'),
+        policy: fields.optionalObject('ResourcePolicy')?.raw['PolicyDocument'],
       });
     },
   },

@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http';
 import { AwsError, type Json } from '../../cloud.ts';
-import { type JsonObject, isObject } from '../fields.ts';
+import { isObject, type JsonObject } from '../fields.ts';
 
 /** An answer of DynamoDB Local, unparsed. */
 export interface RawAnswer {
@@ -59,7 +59,10 @@ export class DynamoDbClient {
     const output = (text === '' ? {} : JSON.parse(text)) as Json;
     if (!isObject(output)) throw new AwsError('InternalServerError', 'DynamoDB Local answered no object', 500);
     if (answer.status === 200) return output;
-    const code = String(output['__type'] ?? 'InternalServerError').split('#').at(-1) ?? 'InternalServerError';
+    const code =
+      String(output['__type'] ?? 'InternalServerError')
+        .split('#')
+        .at(-1) ?? 'InternalServerError';
     throw new AwsError(code, String(output['message'] ?? output['Message'] ?? code), answer.status);
   }
 

@@ -25,7 +25,11 @@ export const encrypt = (key: KmsKey, plaintext: Buffer, context: Readonly<Record
   return Buffer.concat([Buffer.from([VERSION]), id, salt, nonce, cipher.getAuthTag(), body]);
 };
 
-const invalid = (): AwsError => new AwsError('InvalidCiphertextException', 'The ciphertext is not one of this key, was altered, or the encryption context differs');
+const invalid = (): AwsError =>
+  new AwsError(
+    'InvalidCiphertextException',
+    'The ciphertext is not one of this key, was altered, or the encryption context differs',
+  );
 
 /** The id of the key that a blob was encrypted with. */
 export const keyIdOf = (blob: Buffer): string => {
@@ -38,7 +42,10 @@ export const keyIdOf = (blob: Buffer): string => {
 export const decrypt = (key: KmsKey, blob: Buffer, context: Readonly<Record<string, string>>): Buffer => {
   if (keyIdOf(blob) !== key.id) throw invalid();
   let at = 1 + ID_BYTES;
-  const take = (length: number): Buffer => blob.subarray(at, (at += length));
+  const take = (length: number): Buffer => {
+    at += length;
+    return blob.subarray(at - length, at);
+  };
   const salt = take(SALT_BYTES);
   const nonce = take(NONCE_BYTES);
   const tag = take(TAG_BYTES);

@@ -1,4 +1,12 @@
-import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { AwsError, type Cloud, type Store } from '../../cloud.ts';
 
 /** A KMS key. `material` is base64: PKCS #8 DER of a key pair, raw bytes of a symmetric or HMAC key. */
@@ -18,7 +26,11 @@ const KEYS = 'kms/key';
 const ALIASES = 'kms/alias';
 
 const HMAC_BYTES: Readonly<Record<string, number>> = { HMAC_224: 28, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64 };
-const CURVES: Readonly<Record<string, string>> = { ECC_NIST_P256: 'prime256v1', ECC_NIST_P384: 'secp384r1', ECC_NIST_P521: 'secp521r1' };
+const CURVES: Readonly<Record<string, string>> = {
+  ECC_NIST_P256: 'prime256v1',
+  ECC_NIST_P384: 'secp384r1',
+  ECC_NIST_P521: 'secp521r1',
+};
 
 /** Fresh key material of a key spec; AwsError for a spec that is not emulated. */
 export const newMaterial = (spec: string): string => {
@@ -26,16 +38,14 @@ export const newMaterial = (spec: string): string => {
   const hmac = HMAC_BYTES[spec];
   if (hmac !== undefined) return randomBytes(hmac).toString('base64');
   const curve = CURVES[spec];
-  const pair =
-    curve === undefined
-      ? rsaPair(spec)
-      : generateKeyPairSync('ec', { namedCurve: curve });
+  const pair = curve === undefined ? rsaPair(spec) : generateKeyPairSync('ec', { namedCurve: curve });
   return pair.privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64');
 };
 
 const rsaPair = (spec: string) => {
   const bits = /^RSA_(2048|3072|4096)$/.exec(spec)?.[1];
-  if (bits === undefined) throw new AwsError('ValidationException', `The local cloud does not emulate KMS keys of spec ${spec}`);
+  if (bits === undefined)
+    throw new AwsError('ValidationException', `The local cloud does not emulate KMS keys of spec ${spec}`);
   return generateKeyPairSync('rsa', { modulusLength: Number(bits) });
 };
 
@@ -44,7 +54,8 @@ export const privateKey = (key: KmsKey): KeyObject =>
   createPrivateKey({ key: Buffer.from(key.material, 'base64'), format: 'der', type: 'pkcs8' });
 
 /** The public key of a key pair as DER SubjectPublicKeyInfo. */
-export const publicKeyDer = (key: KmsKey): Buffer => createPublicKey(privateKey(key)).export({ format: 'der', type: 'spki' });
+export const publicKeyDer = (key: KmsKey): Buffer =>
+  createPublicKey(privateKey(key)).export({ format: 'der', type: 'spki' });
 
 /** The MAC of a message with an HMAC key. */
 export const mac = (key: KmsKey, algorithm: string, message: Buffer): Buffer => {

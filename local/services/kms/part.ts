@@ -30,7 +30,9 @@ const keyResource = (keys: () => KeyRegistry): ResourceType => ({
     const usage = usageOf(fields.optionalText('KeyUsage') ?? 'ENCRYPT_DECRYPT', resource.logicalId);
     const kept = keys().get(id);
     if (kept !== undefined && (kept.spec !== spec || kept.usage !== usage)) {
-      throw new Error(`${resource.logicalId}: the kept key is a ${kept.spec} key, the template wants ${spec}: start with another --data folder`);
+      throw new Error(
+        `${resource.logicalId}: the kept key is a ${kept.spec} key, the template wants ${spec}: start with another --data folder`,
+      );
     }
     const key: KmsKey = {
       id,

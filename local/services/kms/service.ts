@@ -1,10 +1,10 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { AwsError, type AwsService, type Cloud, type Permission } from '../../cloud.ts';
 import type { Fields } from '../fields.ts';
-import { jsonService, type JsonOperation } from '../protocol/json.ts';
+import { type JsonOperation, jsonService } from '../protocol/json.ts';
 import { decrypt, encrypt, keyIdOf } from './cipher.ts';
 import { type KeyRegistry, type KmsKey, mac, publicKeyDer } from './keys.ts';
-import { signMessage, signingAlgorithms, verifyMessage } from './signatures.ts';
+import { signingAlgorithms, signMessage, verifyMessage } from './signatures.ts';
 
 /** Most bytes that `Encrypt` takes. */
 const ENCRYPT_LIMIT = 4096;
@@ -14,7 +14,10 @@ const bytes = (input: Fields, name: string): Buffer => Buffer.from(input.text(na
 /** The members of KMS's KeyUsage that go with each operation. */
 const requireUsage = (key: KmsKey, usage: KmsKey['usage']): KmsKey => {
   if (key.usage !== usage) {
-    throw new AwsError('InvalidKeyUsageException', `${key.arn} key usage is ${key.usage} which is not valid for this operation.`);
+    throw new AwsError(
+      'InvalidKeyUsageException',
+      `${key.arn} key usage is ${key.usage} which is not valid for this operation.`,
+    );
   }
   return key;
 };
@@ -45,11 +48,16 @@ export const kmsService = (cloud: Cloud, keys: KeyRegistry): AwsService => {
       resource: key.arn,
       context: {
         ...(alias === undefined ? {} : { 'kms:requestalias': alias }),
-        ...Object.fromEntries(Object.entries(context).map(([name, value]) => [`kms:encryptioncontext:${name.toLowerCase()}`, value])),
+        ...Object.fromEntries(
+          Object.entries(context).map(([name, value]) => [`kms:encryptioncontext:${name.toLowerCase()}`, value]),
+        ),
       },
     };
   };
-  const onKey = (action: string, run: (key: KmsKey, input: Fields) => ReturnType<JsonOperation['run']>): JsonOperation => ({
+  const onKey = (
+    action: string,
+    run: (key: KmsKey, input: Fields) => ReturnType<JsonOperation['run']>,
+  ): JsonOperation => ({
     permissions: (input) => [permission(action, input.text('KeyId'), contextOf(input))],
     run: (input) => run(keys.find(input.text('KeyId')).key, input),
   });
@@ -71,7 +79,12 @@ export const kmsService = (cloud: Cloud, keys: KeyRegistry): AwsService => {
     operations: {
       Sign: onKey('Sign', (key, input) => {
         const algorithm = input.text('SigningAlgorithm');
-        const signature = signMessage(key, algorithm, bytes(input, 'Message'), input.optionalText('MessageType') ?? 'RAW');
+        const signature = signMessage(
+          key,
+          algorithm,
+          bytes(input, 'Message'),
+          input.optionalText('MessageType') ?? 'RAW',
+        );
         return { KeyId: key.arn, Signature: signature.toString('base64'), SigningAlgorithm: algorithm };
       }),
       Verify: onKey('Verify', (key, input) => {

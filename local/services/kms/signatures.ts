@@ -1,4 +1,14 @@
-import { constants, createECDH, createHash, createPublicKey, type KeyObject, privateEncrypt, randomBytes, sign, verify } from 'node:crypto';
+import {
+  constants,
+  createECDH,
+  createHash,
+  createPublicKey,
+  type KeyObject,
+  privateEncrypt,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto';
 import { AwsError } from '../../cloud.ts';
 import { type KmsKey, privateKey } from './keys.ts';
 
@@ -44,11 +54,15 @@ const RAW_LIMIT = 4096;
 const checkLength = (message: Buffer, type: string, algorithm: Algorithm): void => {
   if (type === 'RAW') {
     if (message.length < 1 || message.length > RAW_LIMIT) {
-      throw new AwsError('ValidationException', `The message must have 1 to ${RAW_LIMIT} bytes; send the digest of a longer one`);
+      throw new AwsError(
+        'ValidationException',
+        `The message must have 1 to ${RAW_LIMIT} bytes; send the digest of a longer one`,
+      );
     }
     return;
   }
-  if (type !== 'DIGEST') throw new AwsError('ValidationException', `The local cloud does not emulate MessageType ${type}`);
+  if (type !== 'DIGEST')
+    throw new AwsError('ValidationException', `The local cloud does not emulate MessageType ${type}`);
   const expected = createHash(algorithm.hash).digest().length;
   if (message.length !== expected) {
     throw new AwsError('ValidationException', `Digest is invalid length for algorithm: ${expected} bytes expected`);
@@ -83,7 +97,10 @@ export const signMessage = (key: KmsKey, name: string, message: Buffer, type: st
       Buffer.concat([Buffer.from(DIGEST_INFO[algorithm.hash], 'hex'), message]),
     );
   }
-  throw new AwsError('ValidationException', 'The local cloud does not emulate RSASSA_PSS over a digest; send the message RAW');
+  throw new AwsError(
+    'ValidationException',
+    'The local cloud does not emulate RSASSA_PSS over a digest; send the message RAW',
+  );
 };
 
 /** KMS `Verify` of a raw message. */
@@ -91,7 +108,10 @@ export const verifyMessage = (key: KmsKey, name: string, message: Buffer, type: 
   const algorithm = algorithmFor(key, name);
   checkLength(message, type, algorithm);
   if (type !== 'RAW') {
-    throw new AwsError('ValidationException', 'The local cloud verifies RAW messages only; verify a digest with the public key');
+    throw new AwsError(
+      'ValidationException',
+      'The local cloud verifies RAW messages only; verify a digest with the public key',
+    );
   }
   const open = createPublicKey(privateKey(key));
   return verify(algorithm.hash, message, algorithm.kind === 'rsa-pss' ? pssOptions(open) : open, signature);
@@ -112,7 +132,8 @@ const CURVES: Readonly<Record<string, { readonly name: string; readonly order: b
 };
 
 const toNumber = (bytes: Buffer): bigint => BigInt(`0x${bytes.toString('hex')}`);
-const toBytes = (value: bigint, length: number): Buffer => Buffer.from(value.toString(16).padStart(length * 2, '0'), 'hex');
+const toBytes = (value: bigint, length: number): Buffer =>
+  Buffer.from(value.toString(16).padStart(length * 2, '0'), 'hex');
 
 const inverse = (value: bigint, modulus: bigint): bigint => {
   let [low, high] = [((value % modulus) + modulus) % modulus, modulus];

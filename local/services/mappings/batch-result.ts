@@ -9,7 +9,11 @@ export type BatchResult = 'all-processed' | 'none-processed' | ReadonlySet<strin
  * (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html): with `ReportBatchItemFailures`, an empty answer
  * or empty list means success; an identifier that is empty, or of no record of the batch, fails the whole batch.
  */
-export const batchResult = (result: InvokeResult, reportsItemFailures: boolean, identifiers: readonly string[]): BatchResult => {
+export const batchResult = (
+  result: InvokeResult,
+  reportsItemFailures: boolean,
+  identifiers: readonly string[],
+): BatchResult => {
   if (result.functionError !== undefined) return 'none-processed';
   if (!reportsItemFailures) return 'all-processed';
   const { payload } = result;

@@ -17,11 +17,15 @@ export const authorizeFailureDestination = (settings: MappingSettings, cloud: Cl
   if (failureArn === undefined) return;
   const service = serviceOfArn(failureArn);
   const action = ACTIONS[service];
-  if (action === undefined) throw new Error(`The failure destination ${failureArn} is neither a queue nor a topic: not emulated`);
+  if (action === undefined)
+    throw new Error(`The failure destination ${failureArn} is neither a queue nor a topic: not emulated`);
   const principal = { roleArn: cloud.functions.role(settings.functionArn) };
   cloud.authorize(principal, { action, resource: failureArn });
   if (service !== 'sqs') return;
-  for (const permission of keyPermissions(cloud, queues.find(failureArn).settings.keyName, 'sqs', ['GenerateDataKey', 'Decrypt'])) {
+  for (const permission of keyPermissions(cloud, queues.find(failureArn).settings.keyName, 'sqs', [
+    'GenerateDataKey',
+    'Decrypt',
+  ])) {
     cloud.authorize(principal, permission);
   }
 };
@@ -50,7 +54,9 @@ export const reportGivenUp = async (
       condition: reason,
       approximateInvokeCount: invocations,
     },
-    ...(invocations === 0 ? {} : { responseContext: { statusCode: 200, executedVersion: '$LATEST', functionError: 'Unhandled' } }),
+    ...(invocations === 0
+      ? {}
+      : { responseContext: { statusCode: 200, executedVersion: '$LATEST', functionError: 'Unhandled' } }),
     DDBStreamBatchInfo: {
       shardId: shard,
       startSequenceNumber: first.sequence,
@@ -66,6 +72,7 @@ export const reportGivenUp = async (
 
 const arrival = ({ record }: StreamRecord): string => {
   const change = record['dynamodb'];
-  const seconds = typeof change === 'object' && change !== null && !Array.isArray(change) ? change['ApproximateCreationDateTime'] : 0;
+  const seconds =
+    typeof change === 'object' && change !== null && !Array.isArray(change) ? change['ApproximateCreationDateTime'] : 0;
   return new Date(Number(seconds ?? 0) * 1000).toISOString();
 };

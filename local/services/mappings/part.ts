@@ -25,7 +25,10 @@ export const mappingsPart = (dynamoDb: DynamoDb, queues: Queues): Part => {
     if (!fields.has('Enabled') || fields.flag('Enabled')) mappings.push(mapping);
     return {
       ref: settings.id,
-      attributes: { Id: settings.id, EventSourceMappingArn: cloud.arn('lambda', `event-source-mapping:${settings.id}`) },
+      attributes: {
+        Id: settings.id,
+        EventSourceMappingArn: cloud.arn('lambda', `event-source-mapping:${settings.id}`),
+      },
     };
   };
   return {

@@ -120,7 +120,9 @@ export class QueueMapping {
       } catch (error) {
         // Throttled: the batch is kept until its messages appear in the queue again.
         if (!(error instanceof AwsError) && !this.#abort.signal.aborted) {
-          this.#cloud.log.warn(`Invoking ${this.settings.functionArn} for ${this.settings.sourceArn}: ${String(error)}`);
+          this.#cloud.log.warn(
+            `Invoking ${this.settings.functionArn} for ${this.settings.sourceArn}: ${String(error)}`,
+          );
         }
         await sleep(this.#cloud.clock, THROTTLE_PAUSE, this.#abort.signal);
       }

@@ -31,7 +31,8 @@ const QUEUE_CONCURRENCY = 5;
 
 const position = (fields: Fields, logicalId: string): MappingSettings['startingPosition'] => {
   const value = fields.optionalText('StartingPosition') ?? 'LATEST';
-  if (value !== 'TRIM_HORIZON' && value !== 'LATEST') throw new Error(`${logicalId}: StartingPosition ${value} is not emulated`);
+  if (value !== 'TRIM_HORIZON' && value !== 'LATEST')
+    throw new Error(`${logicalId}: StartingPosition ${value} is not emulated`);
   return value;
 };
 
@@ -50,7 +51,9 @@ const filtersOf = (fields: Fields, logicalId: string): readonly Matcher[] | unde
     try {
       return compilePattern(JSON.parse(pattern) as Json);
     } catch (error) {
-      throw new Error(`${logicalId}: the filter ${pattern} is not an event pattern: ${error instanceof Error ? error.message : String(error)}`);
+      throw new Error(
+        `${logicalId}: the filter ${pattern} is not an event pattern: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   });
 };

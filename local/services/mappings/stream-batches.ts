@@ -100,7 +100,11 @@ export class StreamBatches {
     }
   }
 
-  async #dropOld(pending: readonly ReadRecord[], attempts: number, finished: (sequence: string) => void): Promise<readonly ReadRecord[]> {
+  async #dropOld(
+    pending: readonly ReadRecord[],
+    attempts: number,
+    finished: (sequence: string) => void,
+  ): Promise<readonly ReadRecord[]> {
     if (this.#settings.maximumAgeSeconds < 0) return pending;
     const oldest = this.#cloud.clock.now() - this.#settings.maximumAgeSeconds * 1000;
     const firstYoung = pending.findIndex((record) => record.readAt > oldest);
@@ -109,7 +113,12 @@ export class StreamBatches {
     return pending.slice(old.length);
   }
 
-  async #giveUp(records: readonly ReadRecord[], reason: GivenUp, attempts: number, finished: (sequence: string) => void): Promise<void> {
+  async #giveUp(
+    records: readonly ReadRecord[],
+    reason: GivenUp,
+    attempts: number,
+    finished: (sequence: string) => void,
+  ): Promise<void> {
     const last = records.at(-1);
     if (last === undefined) return;
     await reportGivenUp(this.#settings, this.#cloud, this.#shard, records, reason, attempts);
@@ -127,7 +136,9 @@ export class StreamBatches {
       );
     } catch (error) {
       if (!this.#signal.aborted && !(error instanceof AwsError)) {
-        this.#cloud.log.warn(`Invoking ${this.#settings.functionArn} for ${this.#settings.sourceArn}: ${String(error)}`);
+        this.#cloud.log.warn(
+          `Invoking ${this.#settings.functionArn} for ${this.#settings.sourceArn}: ${String(error)}`,
+        );
       }
       return 'throttled';
     }

@@ -147,8 +147,11 @@ export class StreamMapping {
 
   /** An iterator that is too old is taken anew; records that DynamoDB has dropped after 24 hours are gone, as in AWS. */
   async #resume(shard: string, error: unknown): Promise<void> {
-    if (!(error instanceof Error) || !error.message.includes('trim') || this.#positions.get(shard).after === undefined) return;
-    this.#cloud.log.warn(`${this.settings.sourceArn}: records older than 24 hours are gone, going on with the oldest that is left`);
+    if (!(error instanceof Error) || !error.message.includes('trim') || this.#positions.get(shard).after === undefined)
+      return;
+    this.#cloud.log.warn(
+      `${this.settings.sourceArn}: records older than 24 hours are gone, going on with the oldest that is left`,
+    );
     this.#positions.put(shard, {});
   }
 
@@ -159,7 +162,10 @@ export class StreamMapping {
     const limit = this.settings.batchSize * this.settings.lanes;
     while (iterator !== undefined && !signal.aborted) {
       const seen = this.#changes;
-      const { records, next }: { records: StreamRecord[]; next: string | undefined } = await this.#reader.records(iterator, limit);
+      const { records, next }: { records: StreamRecord[]; next: string | undefined } = await this.#reader.records(
+        iterator,
+        limit,
+      );
       iterator = next;
       if (records.length === 0) {
         if (next !== undefined) await this.#change(seen);
@@ -171,7 +177,8 @@ export class StreamMapping {
       }
       await this.#process(shard, batches, collected);
     }
-    if (!signal.aborted && iterator === undefined) this.#positions.put(shard, { ...this.#positions.get(shard), done: true });
+    if (!signal.aborted && iterator === undefined)
+      this.#positions.put(shard, { ...this.#positions.get(shard), done: true });
   }
 
   /** Waits for more records until the batch is full or the batching window is over. */
@@ -190,7 +197,10 @@ export class StreamMapping {
     });
     while (iterator !== undefined && !over && !signal.aborted && this.#matching(collected).length < limit) {
       const seen = this.#changes;
-      const { records, next }: { records: StreamRecord[]; next: string | undefined } = await this.#reader.records(iterator, limit);
+      const { records, next }: { records: StreamRecord[]; next: string | undefined } = await this.#reader.records(
+        iterator,
+        limit,
+      );
       iterator = next;
       collected.push(...records);
       if (records.length === 0 && next !== undefined && !over) await this.#change(seen);
@@ -201,7 +211,9 @@ export class StreamMapping {
 
   #matching(records: readonly StreamRecord[]): StreamRecord[] {
     const { filters } = this.settings;
-    return filters === undefined ? [...records] : records.filter(({ record }) => filters.some((matches) => matches(record)));
+    return filters === undefined
+      ? [...records]
+      : records.filter(({ record }) => filters.some((matches) => matches(record)));
   }
 
   async #process(shard: string, batches: StreamBatches, records: readonly StreamRecord[]): Promise<void> {
@@ -245,7 +257,9 @@ export class StreamMapping {
   async #failed(error: unknown): Promise<void> {
     const { signal } = this.#abort;
     if (signal.aborted) return;
-    this.#cloud.log.warn(`Reading ${this.settings.sourceArn} failed and is tried again: ${error instanceof Error ? error.message : String(error)}`);
+    this.#cloud.log.warn(
+      `Reading ${this.settings.sourceArn} failed and is tried again: ${error instanceof Error ? error.message : String(error)}`,
+    );
     await wallPause(ERROR_PAUSE, signal);
   }
 }

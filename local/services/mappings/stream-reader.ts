@@ -1,7 +1,7 @@
 import { AwsError, type Json } from '../../cloud.ts';
-import { Fields, type JsonObject, isObject } from '../fields.ts';
 import { localArn } from '../dynamodb/tables.ts';
 import type { DynamoDbClient } from '../dynamodb/wire.ts';
+import { Fields, isObject, type JsonObject } from '../fields.ts';
 
 const API = 'DynamoDBStreams_20120810';
 
@@ -68,7 +68,10 @@ export class StreamReader {
   }
 
   /** `next` is undefined at the end of a closed shard. */
-  async records(iterator: string, limit: number): Promise<{ readonly records: StreamRecord[]; readonly next: string | undefined }> {
+  async records(
+    iterator: string,
+    limit: number,
+  ): Promise<{ readonly records: StreamRecord[]; readonly next: string | undefined }> {
     const output = new Fields(
       await this.#client().call(`${API}.GetRecords`, { ShardIterator: iterator, Limit: Math.min(limit, 1000) }),
     );
@@ -78,4 +81,5 @@ export class StreamReader {
 
 /** Whether an iterator must be taken anew. */
 export const isStaleIterator = (error: unknown): boolean =>
-  error instanceof AwsError && (error.code === 'ExpiredIteratorException' || error.code === 'TrimmedDataAccessException');
+  error instanceof AwsError &&
+  (error.code === 'ExpiredIteratorException' || error.code === 'TrimmedDataAccessException');

@@ -71,7 +71,8 @@ const compileValue = (condition: Json, path: string): ValueTest => {
   if (!isObject(condition)) return anyElement((value) => value === condition);
   const entries = Object.entries(condition);
   const [entry] = entries;
-  if (entry === undefined || entries.length !== 1) throw new InvalidPattern(`"${path}" must hold exactly one operator in each object`);
+  if (entry === undefined || entries.length !== 1)
+    throw new InvalidPattern(`"${path}" must hold exactly one operator in each object`);
   const [operator, operand] = entry;
   switch (operator) {
     case 'exists':
@@ -96,7 +97,11 @@ const text = (operand: Json, operator: string, path: string): string => {
   throw new InvalidPattern(`${operator} at "${path}" must be text`);
 };
 
-const compileText = (operator: 'prefix' | 'suffix' | 'wildcard' | 'equals-ignore-case', operand: Json, path: string): ((value: Json) => boolean) => {
+const compileText = (
+  operator: 'prefix' | 'suffix' | 'wildcard' | 'equals-ignore-case',
+  operand: Json,
+  path: string,
+): ((value: Json) => boolean) => {
   if ((operator === 'prefix' || operator === 'suffix') && isObject(operand)) {
     const folded = operand['equals-ignore-case'];
     if (Object.keys(operand).length !== 1 || typeof folded !== 'string') {
@@ -134,7 +139,8 @@ const compileWildcard = (wanted: string, path: string): ((value: Json) => boolea
     }
     if (character === '\\') {
       const next = wanted.charAt(index + 1);
-      if (next !== '*' && next !== '\\') throw new InvalidPattern(`wildcard at "${path}" has a backslash before neither * nor \\`);
+      if (next !== '*' && next !== '\\')
+        throw new InvalidPattern(`wildcard at "${path}" has a backslash before neither * nor \\`);
       index += 1;
       parts[parts.length - 1] += next;
       continue;
@@ -163,10 +169,18 @@ const compileWildcard = (wanted: string, path: string): ((value: Json) => boolea
 const compileAnythingBut = (operand: Json, path: string): ValueTest => {
   if (isObject(operand)) {
     const [entry, ...more] = Object.entries(operand);
-    if (entry === undefined || more.length > 0) throw new InvalidPattern(`anything-but at "${path}" must hold exactly one operator`);
+    if (entry === undefined || more.length > 0)
+      throw new InvalidPattern(`anything-but at "${path}" must hold exactly one operator`);
     const [operator, inner] = entry;
-    if (operator !== 'prefix' && operator !== 'suffix' && operator !== 'wildcard' && operator !== 'equals-ignore-case') {
-      throw new InvalidPattern(`anything-but at "${path}" uses the operator "${operator}", which the local cloud does not know`);
+    if (
+      operator !== 'prefix' &&
+      operator !== 'suffix' &&
+      operator !== 'wildcard' &&
+      operator !== 'equals-ignore-case'
+    ) {
+      throw new InvalidPattern(
+        `anything-but at "${path}" uses the operator "${operator}", which the local cloud does not know`,
+      );
     }
     const tests = (Array.isArray(inner) ? inner : [inner ?? null]).map((one) => compileText(operator, one, path));
     return anyElement((value) => !tests.some((test) => test(value)));
@@ -193,7 +207,8 @@ const compileNumeric = (operand: Json, path: string): ((value: Json) => boolean)
   const tests: ((value: number) => boolean)[] = [];
   for (let index = 0; index < operand.length; index += 2) {
     const [operator, bound] = operand.slice(index, index + 2);
-    const compare = typeof operator === 'string' && Object.hasOwn(COMPARISONS, operator) ? COMPARISONS[operator] : undefined;
+    const compare =
+      typeof operator === 'string' && Object.hasOwn(COMPARISONS, operator) ? COMPARISONS[operator] : undefined;
     if (compare === undefined || typeof bound !== 'number') {
       throw new InvalidPattern(`numeric at "${path}" must be a list of one or two pairs of operator and number`);
     }

@@ -47,7 +47,9 @@ export const jsonError = (error: AwsError, version: '1.0' | '1.1', queryCode?: s
   headers: {
     'content-type': `application/x-amz-json-${version}`,
     'x-amzn-errortype': error.code,
-    ...(queryCode === undefined ? {} : { 'x-amzn-query-error': `${queryCode};${error.status < 500 ? 'Sender' : 'Receiver'}` }),
+    ...(queryCode === undefined
+      ? {}
+      : { 'x-amzn-query-error': `${queryCode};${error.status < 500 ? 'Sender' : 'Receiver'}` }),
   },
   body: JSON.stringify({ __type: error.code, message: error.message, Message: error.message }),
 });

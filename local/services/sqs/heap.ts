@@ -32,7 +32,10 @@ export class Heap<T> {
     for (;;) {
       const left = 2 * index + 1;
       const right = left + 1;
-      const smaller = (entries[right]?.at ?? Number.POSITIVE_INFINITY) < (entries[left]?.at ?? Number.POSITIVE_INFINITY) ? right : left;
+      const smaller =
+        (entries[right]?.at ?? Number.POSITIVE_INFINITY) < (entries[left]?.at ?? Number.POSITIVE_INFINITY)
+          ? right
+          : left;
       if (smaller >= entries.length || !this.#swapIfSmaller(smaller, index)) return top.value;
       index = smaller;
     }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Fields, type JsonObject, Fields as FieldsOf, isObject } from '../fields.ts';
 import { AwsError } from '../../cloud.ts';
+import { type Fields, Fields as FieldsOf, isObject, type JsonObject } from '../fields.ts';
 
 /** A message attribute; exactly one of the values is set. */
 export interface MessageAttribute {
@@ -62,7 +62,12 @@ export const attributesMd5 = (attributes: Readonly<Record<string, MessageAttribu
     if (attribute === undefined) return [];
     const binary = attribute.BinaryValue !== undefined;
     const value = binary ? Buffer.from(attribute.BinaryValue, 'base64') : Buffer.from(attribute.StringValue ?? '');
-    return [prefixed(Buffer.from(name)), prefixed(Buffer.from(attribute.DataType)), Buffer.from([binary ? 2 : 1]), prefixed(value)];
+    return [
+      prefixed(Buffer.from(name)),
+      prefixed(Buffer.from(attribute.DataType)),
+      Buffer.from([binary ? 2 : 1]),
+      prefixed(value),
+    ];
   });
   return md5(Buffer.concat(parts));
 };
@@ -72,7 +77,8 @@ export const readAttributes = (input: Fields): Record<string, MessageAttribute> 
   const raw = input.optionalObject('MessageAttributes')?.raw ?? {};
   return Object.fromEntries(
     Object.entries(raw).map(([name, value]) => {
-      if (!isObject(value)) throw new AwsError('InvalidParameterValue', `The message attribute ${name} is not an object`);
+      if (!isObject(value))
+        throw new AwsError('InvalidParameterValue', `The message attribute ${name} is not an object`);
       return [name, readAttribute(name, value)];
     }),
   );
@@ -88,5 +94,8 @@ const readAttribute = (name: string, value: JsonObject): MessageAttribute => {
   } else if (/^(String|Number)(\.|$)/.test(DataType) && text !== undefined && text !== '') {
     return { DataType, StringValue: text };
   }
-  throw new AwsError('InvalidParameterValue', `The message attribute ${name} must have a value of its type ${DataType}`);
+  throw new AwsError(
+    'InvalidParameterValue',
+    `The message attribute ${name} must have a value of its type ${DataType}`,
+  );
 };

@@ -1,5 +1,5 @@
-import { type AwsService, type Cloud, type Json, type Part, type ResourceRequest, type ResourceType } from '../../cloud.ts';
-import { Fields, type JsonObject, isObject } from '../fields.ts';
+import type { AwsService, Cloud, Json, Part, ResourceRequest, ResourceType } from '../../cloud.ts';
+import { Fields, isObject, type JsonObject } from '../fields.ts';
 import { lateService } from '../protocol/late.ts';
 import type { QueueSettings } from './queue.ts';
 import type { Queues } from './queues.ts';
@@ -19,7 +19,9 @@ export const queueSettings = (resource: ResourceRequest, cloud: Cloud): QueueSet
   const fields = new Fields(resource.properties as JsonObject);
   const fifo = fields.flag('FifoQueue');
   const physical = cloud.physicalName(resource);
-  const name = fields.optionalText('QueueName') ?? (fifo && !physical.endsWith('.fifo') ? `${physical.slice(0, 75)}.fifo` : physical);
+  const name =
+    fields.optionalText('QueueName') ??
+    (fifo && !physical.endsWith('.fifo') ? `${physical.slice(0, 75)}.fifo` : physical);
   const redrive = redriveOf(fields);
   const keyName = fields.optionalText('KmsMasterKeyId');
   return {
@@ -69,13 +71,18 @@ const queueResource = (queues: Queues): ResourceType => ({
 
 const queuePolicyResource: ResourceType = {
   type: 'AWS::SQS::QueuePolicy',
-  honoured: [],
-  leftOut: {
-    Queues: 'callers are roles of this account, which need the permission in their own policy',
-    PolicyDocument: 'callers are roles of this account, which need the permission in their own policy; services of AWS may send to every queue, and a Deny (such as the one without TLS) has no effect',
+  honoured: ['Queues', 'PolicyDocument'],
+  leftOut: {},
+  create(resource, cloud) {
+    const policy: Json | undefined = resource.properties['PolicyDocument'];
+    for (const url of new Fields(resource.properties as JsonObject).texts('Queues')) {
+      cloud.resourcePolicy(cloud.arn('sqs', nameOfUrl(url)), policy ?? {});
+    }
+    return { ref: cloud.physicalName(resource) };
   },
-  create: (resource, cloud) => ({ ref: cloud.physicalName(resource) }),
 };
+
+const nameOfUrl = (url: string): string => url.split('/').at(-1) ?? url;
 
 /** SQS: standard and FIFO queues that are kept in the cloud's store. */
 export const sqsPart = (queues: Queues): Part => {
@@ -88,7 +95,11 @@ export const sqsPart = (queues: Queues): Part => {
       queues.attach(cloud);
       service = sqsService(cloud, queues);
       cloud.registerTarget('sqs', async (targetArn, message, options) => {
-        const { MessageGroupId: group, MessageDeduplicationId: deduplicationId, ...attributes } = options.attributes ?? {};
+        const {
+          MessageGroupId: group,
+          MessageDeduplicationId: deduplicationId,
+          ...attributes
+        } = options.attributes ?? {};
         queues.find(targetArn).send({
           body: typeof message === 'string' ? message : JSON.stringify(message),
           attributes: Object.fromEntries(

@@ -85,7 +85,10 @@ export class Queue {
     const size = Buffer.byteLength(outgoing.body);
     if (size < 1) throw new AwsError('InvalidParameterValue', 'The message body must not be empty');
     if (size > settings.maximumSize) {
-      throw new AwsError('InvalidParameterValue', `The message has ${size} bytes, the queue takes at most ${settings.maximumSize}`);
+      throw new AwsError(
+        'InvalidParameterValue',
+        `The message has ${size} bytes, the queue takes at most ${settings.maximumSize}`,
+      );
     }
     const deduplicationId = this.#deduplicationId(outgoing);
     if (deduplicationId !== undefined) {
@@ -338,7 +341,8 @@ export class Queue {
     const now = this.#clock.now();
     let next = Number.POSITIVE_INFINITY;
     if (this.settings.fifo) {
-      for (const message of this.#messages.values()) if (message.visibleAt > now) next = Math.min(next, message.visibleAt);
+      for (const message of this.#messages.values())
+        if (message.visibleAt > now) next = Math.min(next, message.visibleAt);
     } else next = this.#later.next ?? next;
     if (Number.isFinite(next)) this.#cancelWake = this.#clock.at(next, () => this.#wake());
   }
@@ -359,7 +363,8 @@ export class Queue {
 
   #toDeadLetterQueue(message: Message): void {
     const target = this.#findQueue(this.settings.redrive?.targetArn ?? '');
-    if (target === undefined) throw new AwsError('QueueDoesNotExist', `The dead-letter queue of ${this.settings.name} does not exist`);
+    if (target === undefined)
+      throw new AwsError('QueueDoesNotExist', `The dead-letter queue of ${this.settings.name} does not exist`);
     this.#store.transaction(() => {
       target.#adopt(message);
       this.#remove(message);

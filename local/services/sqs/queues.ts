@@ -18,7 +18,9 @@ export class Queues {
       return there;
     }
     if (this.#cloud === undefined) throw new Error('SQS has not been attached');
-    const queue = new Queue(settings, this.#cloud.clock, this.#cloud.store, (arn) => this.#byName.get(arn.split(':').at(-1) ?? ''));
+    const queue = new Queue(settings, this.#cloud.clock, this.#cloud.store, (arn) =>
+      this.#byName.get(arn.split(':').at(-1) ?? ''),
+    );
     this.#byName.set(settings.name, queue);
     return queue;
   }

@@ -25,14 +25,23 @@ export const systemAttributes = (queue: Queue, { message }: Received): Record<st
 });
 
 const wants = (names: readonly string[], name: string): boolean =>
-  names.some((wanted) => wanted === 'All' || wanted === '.*' || wanted === name || (wanted.endsWith('.*') && name.startsWith(wanted.slice(0, -2))));
+  names.some(
+    (wanted) =>
+      wanted === 'All' ||
+      wanted === '.*' ||
+      wanted === name ||
+      (wanted.endsWith('.*') && name.startsWith(wanted.slice(0, -2))),
+  );
 
 const pick = <T>(values: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> =>
   Object.fromEntries(Object.entries(values).filter(([name]) => wants(names, name)));
 
 const bounded = (value: number | undefined, low: number, high: number, name: string): number | undefined => {
   if (value !== undefined && (!Number.isInteger(value) || value < low || value > high)) {
-    throw new AwsError('InvalidParameterValue', `Value ${value} for parameter ${name} is invalid. Reason: Must be between ${low} and ${high}.`);
+    throw new AwsError(
+      'InvalidParameterValue',
+      `Value ${value} for parameter ${name} is invalid. Reason: Must be between ${low} and ${high}.`,
+    );
   }
   return value;
 };
@@ -66,9 +75,11 @@ const sent = (queue: Queue, message: OutgoingMessage): JsonObject => {
 const batch = (input: Fields, run: (entry: Fields) => JsonObject): JsonObject => {
   const entries = input.objects('Entries');
   if (entries.length === 0) throw new AwsError('EmptyBatchRequest', 'The batch request contains no entries.');
-  if (entries.length > BATCH_LIMIT) throw new AwsError('TooManyEntriesInBatchRequest', `A batch has at most ${BATCH_LIMIT} entries.`);
+  if (entries.length > BATCH_LIMIT)
+    throw new AwsError('TooManyEntriesInBatchRequest', `A batch has at most ${BATCH_LIMIT} entries.`);
   const ids = entries.map((entry) => entry.text('Id'));
-  if (new Set(ids).size !== ids.length) throw new AwsError('BatchEntryIdsNotDistinct', 'Two entries of the batch have the same Id.');
+  if (new Set(ids).size !== ids.length)
+    throw new AwsError('BatchEntryIdsNotDistinct', 'Two entries of the batch have the same Id.');
   const Successful: JsonObject[] = [];
   const Failed: JsonObject[] = [];
   for (const entry of entries) {
@@ -96,7 +107,9 @@ const queueAttributes = (queue: Queue): Record<string, string> => {
     MessageRetentionPeriod: String(settings.retentionSeconds),
     MaximumMessageSize: String(settings.maximumSize),
     ReceiveMessageWaitTimeSeconds: String(settings.waitSeconds),
-    ...(settings.fifo ? { FifoQueue: 'true', ContentBasedDeduplication: String(settings.contentBasedDeduplication) } : {}),
+    ...(settings.fifo
+      ? { FifoQueue: 'true', ContentBasedDeduplication: String(settings.contentBasedDeduplication) }
+      : {}),
     ...(settings.keyName === undefined ? {} : { KmsMasterKeyId: settings.keyName }),
     ...(settings.redrive === undefined
       ? {}
@@ -128,7 +141,8 @@ export const sqsService = (cloud: Cloud, queues: Queues): AwsService => {
       const queue = queueOf(input);
       const limit = bounded(input.optionalNumber('MaxNumberOfMessages'), 1, BATCH_LIMIT, 'MaxNumberOfMessages') ?? 1;
       const visibility = bounded(input.optionalNumber('VisibilityTimeout'), 0, 43_200, 'VisibilityTimeout');
-      const wait = bounded(input.optionalNumber('WaitTimeSeconds'), 0, 20, 'WaitTimeSeconds') ?? queue.settings.waitSeconds;
+      const wait =
+        bounded(input.optionalNumber('WaitTimeSeconds'), 0, 20, 'WaitTimeSeconds') ?? queue.settings.waitSeconds;
       const until = cloud.clock.now() + wait * 1000;
       let received = queue.receive(limit, visibility);
       while (received.length === 0 && cloud.clock.now() < until) {
@@ -152,7 +166,9 @@ export const sqsService = (cloud: Cloud, queues: Queues): AwsService => {
               ? {}
               : {
                   MD5OfMessageAttributes: attributesDigest,
-                  MessageAttributes: Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, { ...value }])),
+                  MessageAttributes: Object.fromEntries(
+                    Object.entries(attributes).map(([name, value]) => [name, { ...value }]),
+                  ),
                 }),
           };
         }),
@@ -181,8 +197,11 @@ export const sqsService = (cloud: Cloud, queues: Queues): AwsService => {
         permissions: sending,
         run(input, principal) {
           const queue = queueOf(input);
-          const bytes = input.objects('Entries').reduce((sum, entry) => sum + Buffer.byteLength(entry.text('MessageBody')), 0);
-          if (bytes > BATCH_BYTES) throw new AwsError('BatchRequestTooLong', `Batch requests cannot be longer than ${BATCH_BYTES} bytes.`);
+          const bytes = input
+            .objects('Entries')
+            .reduce((sum, entry) => sum + Buffer.byteLength(entry.text('MessageBody')), 0);
+          if (bytes > BATCH_BYTES)
+            throw new AwsError('BatchRequestTooLong', `Batch requests cannot be longer than ${BATCH_BYTES} bytes.`);
           return batch(input, (entry) => sent(queue, outgoing(entry, principal.roleArn)));
         },
       },
@@ -228,7 +247,9 @@ export const sqsService = (cloud: Cloud, queues: Queues): AwsService => {
         run: (input) => ({ Attributes: pick(queueAttributes(queueOf(input)), input.texts('AttributeNames')) }),
       },
       GetQueueUrl: {
-        permissions: (input) => [{ action: 'sqs:GetQueueUrl', resource: cloud.arn('sqs', nameOfArn(input.text('QueueName'))) }],
+        permissions: (input) => [
+          { action: 'sqs:GetQueueUrl', resource: cloud.arn('sqs', nameOfArn(input.text('QueueName'))) },
+        ],
         run: (input) => ({ QueueUrl: queues.find(input.text('QueueName')).settings.url }),
       },
     },
