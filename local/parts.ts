@@ -15,6 +15,8 @@ import { serviceParts } from './services/index.ts';
 export interface Shared {
   readonly roles: Roles;
   readonly customResources: CustomResources;
+  /** Where e-mails of SNS are written, a line of JSON each; without it the log tells them. */
+  readonly mailFile?: string;
   lambda(): LambdaService;
 }
 
@@ -25,7 +27,7 @@ export function allParts(shared: Shared): Part[] {
     passivePart(),
     shared.customResources.part(),
     lambdaPart(shared.lambda, shared.roles),
-    ...serviceParts(),
+    ...serviceParts(shared.mailFile === undefined ? {} : { mailFile: shared.mailFile }),
     iotPart(),
     identityPart(),
     // Last, so that no request comes in before what it needs is there.

@@ -154,7 +154,12 @@ async function start(
     control: [customResources.control, faultControl(faults)],
   });
 
-  const parts = (options.parts ?? allParts)({ roles, customResources, lambda: () => cloud.lambda });
+  const parts = (options.parts ?? allParts)({
+    roles,
+    customResources,
+    mailFile: join(folder, 'logs', 'mail.jsonl'),
+    lambda: () => cloud.lambda,
+  });
   const types = new Map<string, ResourceType>();
   for (const part of parts) {
     for (const service of part.services ?? []) for (const name of service.signingNames) services.set(name, service);
