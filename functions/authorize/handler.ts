@@ -4,7 +4,7 @@ import type {
   APIGatewayRequestAuthorizerEvent,
   APIGatewayTokenAuthorizerEvent,
 } from 'aws-lambda';
-import { requiredEnvironment } from '../../shared/aws/dynamodb.ts';
+import { requiredEnvironment } from '../../shared/aws/environment.ts';
 import { AccessTokens, TokenRefused } from '../../shared/identity/access-token.ts';
 import { toContext } from '../../shared/identity/caller.ts';
 

@@ -1,5 +1,8 @@
 import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+
+export { requiredEnvironment } from './environment.ts';
+
 import { ConfiguredRetryStrategy } from '@smithy/core/retry';
 
 /** What a store needs to reach its table. Made once, outside the handler. */
@@ -32,14 +35,4 @@ export function openTable(name: string, config: DynamoDBClientConfig = {}): Tabl
     name,
     client: DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } }),
   };
-}
-
-/**
- * A setting of the function's environment. The template sets it, so a missing one is a mistake in the template and
- * stops the function at its start, not at the first request.
- */
-export function requiredEnvironment(name: string): string {
-  const value = process.env[name];
-  if (value === undefined || value === '') throw new Error(`The environment variable ${name} is not set.`);
-  return value;
 }
