@@ -336,6 +336,21 @@ describe('alarms', () => {
     });
   });
 
+  test('alarms of this account may publish to the topic, over TLS', () => {
+    const [policy] = of('AWS::SNS::TopicPolicy');
+    expect(member(policy?.Properties['PolicyDocument'], 'Statement')).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          Effect: 'Allow',
+          Principal: { Service: 'cloudwatch.amazonaws.com' },
+          Action: 'sns:Publish',
+          Condition: { StringEquals: { 'aws:SourceAccount': '111122223333' } },
+        }),
+        expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+      ]),
+    );
+  });
+
   test('every function and every dead-letter queue is watched', () => {
     const watched = alarms.map((alarm) => JSON.stringify(alarm.Properties));
     for (const one of of('AWS::Lambda::Function')) {
