@@ -49,7 +49,13 @@ async function prepare(cloud: Cloud): Promise<Running> {
   const api = `http://localhost:${cloud.ports.api}`;
   const keys = await providerKeys(cloud.store);
   const lookup = siteLookup(`${api}/v1`, () => administratorToken(issuer, keys));
-  const provider = createProvider({ issuer, keys, lookup, consoleRedirects: [`${api}/`, `${api}/console/`] });
+  const provider = createProvider({
+    issuer,
+    keys,
+    lookup,
+    store: cloud.store,
+    consoleRedirects: [`${api}/`, `${api}/console/`],
+  });
   return { issuer, keys, provider, lookup };
 }
 

@@ -1,4 +1,6 @@
 import Provider, { type Configuration, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Store } from '../cloud.ts';
+import { storeAdapter } from './adapter.ts';
 import { acrValues, userClaims } from './claims.ts';
 import type { ProviderKeys } from './keys.ts';
 import { type SiteLookup, siteIdsOf } from './sites.ts';
@@ -15,6 +17,7 @@ export interface ProviderOptions {
   /** Where the console may be sent back to. */
   readonly consoleRedirects: readonly string[];
   readonly lookup: SiteLookup;
+  readonly store: Store;
 }
 
 /**
@@ -28,8 +31,9 @@ export function createProvider(options: ProviderOptions): Provider {
   return provider;
 }
 
-function configuration({ keys, consoleRedirects, lookup }: ProviderOptions): Configuration {
+function configuration({ keys, consoleRedirects, lookup, store }: ProviderOptions): Configuration {
   return {
+    adapter: storeAdapter(store),
     clients: [
       {
         client_id: 'wardline-console',
