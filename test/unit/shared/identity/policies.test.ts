@@ -1,7 +1,10 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { type Action, actions, commandActions } from '../../../../shared/identity/actions.ts';
 import type { Caller } from '../../../../shared/identity/caller.ts';
-import { loadPolicies, PolicySet } from '../../../../shared/identity/policy-set.ts';
+import { withPolicies } from '../../../../shared/identity/policy-docs.ts';
+import { loadPolicies, PolicySet, policyFolder } from '../../../../shared/identity/policy-set.ts';
 import {
   deviceResource,
   importResource,
@@ -152,6 +155,44 @@ describe('The shipped policies', () => {
   test('know a permission for each type of command', () => {
     for (const action of Object.values(commandActions)) expect(actions).toContain(action);
   });
+});
+
+test('docs/authorization.md shows the policies as they are (npm run docs:api)', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../../docs/authorization.md'), 'utf8');
+  expect(withPolicies(page)).toBe(page);
+});
+
+test('the examples of docs/authorization.md are valid and do what they say', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../../docs/authorization.md'), 'utf8');
+  const examples = [...page.slice(0, page.indexOf('<!-- policies -->')).matchAll(/```cedar\n([\s\S]*?)```/g)].map(
+    ([, text]) => text ?? '',
+  );
+  expect(examples).toHaveLength(2);
+  const files = readdirSync(policyFolder)
+    .filter((name) => name.endsWith('.cedar'))
+    .map((name) => readFileSync(join(policyFolder, name), 'utf8'));
+  const set = new PolicySet('examples', readFileSync(join(policyFolder, 'wardline.cedarschema'), 'utf8'), [
+    ...files,
+    ...examples,
+  ]);
+  const monitor = (state: 'idle' | 'in-use') =>
+    deviceResource({
+      id: 'd-m',
+      platform: 'iomt',
+      class: 'patient-monitor',
+      ownership: 'organization',
+      lifecycle: 'enrolled',
+      siteId: 's-1',
+      clinical: { state },
+    });
+  const hal = callerWith('help-desk', { sites: ['s-1'] });
+  expect(set.decide(hal, 'RestartDevice', monitor('idle'), fresh).allowed).toBe(true);
+  expect(set.decide(hal, 'RestartDevice', monitor('in-use'), fresh).allowed).toBe(false);
+  const contractor = { ...callerWith('administrator'), roles: ['administrator', 'contractor'] };
+  expect(set.decide(contractor, 'ReadDevice', monitor('idle'), fresh).allowed).toBe(true);
+  expect(set.decide(contractor, 'RestartDevice', monitor('idle'), fresh).policies.map(({ id }) => id)).toEqual([
+    'contractors-only-read',
+  ]);
 });
 
 describe('A set of policies', () => {
