@@ -6,6 +6,8 @@ import { MAX_PAYLOAD_BYTES, topicProblem } from './topics.ts';
 
 /** Seconds that `SendDirectMessage` waits for a confirmation, and what may be asked. */
 const CONFIRMATION = { least: 1, most: 15, normal: 5 } as const;
+/** MQTT 5 properties of a message. Devices speak MQTT 3.1.1 here, for which AWS leaves them out too. */
+const PROPERTIES = ['contentType', 'responseTopic'];
 /** `GetConnection` knows a client for this long after it left. */
 const REMEMBERED_MS = 30 * 60_000;
 
@@ -22,7 +24,7 @@ export function dataPlane(cloud: Cloud, broker: Broker): AwsService {
       name: 'Publish',
       method: 'POST',
       path: '/topics/{topic}',
-      query: ['qos', 'retain'],
+      query: ['qos', 'retain', ...PROPERTIES],
       permissions(input) {
         const resource = cloud.arn('iot', `topic/${label(input, 'topic')}`);
         const publish = { action: 'iot:Publish', resource };
@@ -39,7 +41,7 @@ export function dataPlane(cloud: Cloud, broker: Broker): AwsService {
       name: 'SendDirectMessage',
       method: 'POST',
       path: '/connections/{clientId}/messages',
-      query: ['topic', 'confirmation', 'timeout'],
+      query: ['topic', 'confirmation', 'timeout', ...PROPERTIES],
       permissions: (input) => [
         {
           action: 'iot:SendDirectMessage',

@@ -35,7 +35,7 @@ describe('Data plane, asked by the AWS SDK', () => {
     const messages = received(client);
     await client.subscribeAsync({ 'a/one': { qos: 1 }, 'a/zero': { qos: 0 } });
     for (const topic of ['a/one', 'a/zero'])
-      await sdk.send(new PublishCommand({ topic, qos: 1, payload: Buffer.from(topic) }));
+      await sdk.send(new PublishCommand({ topic, qos: 1, payload: Buffer.from(topic), contentType: 'text/plain' }));
     await iot.eventually('both', () => messages.length === 2);
     expect(messages.toSorted((a, b) => a.topic.localeCompare(b.topic))).toEqual([
       { topic: 'a/one', payload: 'a/one', qos: 1 },
