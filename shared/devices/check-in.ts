@@ -3,7 +3,8 @@ import { isOverdue } from '../commands/expiry.ts';
 import { changed, closedUnverified, isFinal, isUnanswered } from '../commands/life.ts';
 import { type Evidence, isVerifiedBy } from '../commands/verification.ts';
 import type { CheckInMessage, CheckInReply, CommandResult, HandedCommand } from '../protocols/agent/messages.ts';
-import { Channel, type Device } from './device.ts';
+import type { Channel, Device } from './device.ts';
+import { checkInSeconds } from './intervals.ts';
 import { clockAhead, effectiveTime } from './report-time.ts';
 
 /** What a check-in is decided on. Times in milliseconds, our clock. */
@@ -148,9 +149,6 @@ export const asHanded = (command: StoredCommand): HandedCommand => ({
   parameters: { ...command.parameters },
   expiresAt: command.expiresAt,
 });
-
-/** How long a device waits for its next check-in when nothing else calls for one. MQTT devices are woken. */
-export const checkInSeconds: Readonly<Record<Channel, number>> = { [Channel.Mqtt]: 3_600, [Channel.Https]: 900 };
 
 /**
  * Seconds until the next check-in: the channel's, up to a tenth less, so that devices which started together drift

@@ -2,11 +2,9 @@ import { contentHash } from '../canonical-json.ts';
 import { assess } from '../compliance/assess.ts';
 import type { CheckInMessage } from '../protocols/agent/messages.ts';
 import type { Device, StoredReport } from './device.ts';
+import { heartbeatMilliseconds } from './intervals.ts';
 import { type Caller, recognize } from './recognize.ts';
 import { effectiveTime, observationTime } from './report-time.ts';
-
-/** `lastSeenAt` is written when it is older than this: a check-in that brings nothing new writes nothing. */
-export const heartbeatMilliseconds = 3_600_000;
 
 /** What a check-in changes of the head. */
 export type HeadChanges = Partial<

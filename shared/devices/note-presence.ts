@@ -1,6 +1,5 @@
 import type { Table } from '../aws/dynamodb.ts';
 import { retryContention } from '../aws/retry.ts';
-import type { Presence } from './device.ts';
 import { type PresenceEvent, presenceAfter } from './presence.ts';
 import { savePresence } from './store.ts';
 
@@ -8,19 +7,19 @@ import { savePresence } from './store.ts';
 export type Noted = 'noted' | 'nothing-new' | 'unknown-device';
 
 /**
- * Records a connect or disconnect on the head. The first try supposes that no presence is known; the failed condition
- * brings the one that is, so that no read is needed: two requests, one for a device's first event.
+ * Records a connect or disconnect on the head. One request when events come in order; one more when they do not, since
+ * the failed condition brings what is known and the rule decides on that.
  */
 export async function notePresence(table: Table, event: PresenceEvent): Promise<Noted> {
-  let known: Presence | undefined;
+  const first = presenceAfter(undefined, event);
+  if (first === undefined) return 'nothing-new';
   return retryContention(async () => {
-    for (;;) {
-      const next = presenceAfter(known, event);
+    let outcome = await savePresence(table, event.clientId, first);
+    while (outcome !== true && outcome !== undefined) {
+      const next = presenceAfter(outcome.presence, event);
       if (next === undefined) return 'nothing-new';
-      const outcome = await savePresence(table, event.clientId, known, next);
-      if (outcome === true) return 'noted';
-      if (outcome === undefined) return 'unknown-device';
-      known = outcome.presence;
+      outcome = await savePresence(table, event.clientId, next, outcome.presence);
     }
+    return outcome === true ? 'noted' : 'unknown-device';
   });
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { Channel, type Device, Lifecycle, type Presence } from './device.ts';
+import { checkInSeconds, heartbeatMilliseconds } from './intervals.ts';
 
 /**
  * A lifecycle event of AWS IoT Core, from `$aws/events/presence/connected|disconnected/<clientId>`
@@ -46,10 +47,12 @@ function isLater(event: Presence, known: Presence): boolean {
   return difference > 0;
 }
 
-/** A device that polls is missed after this long: an hour for the coarse `lastSeenAt`, and three polls that failed. */
-const pollingTolerance = 3_600_000 + 3 * 900_000;
-/** A connected device checks in each hour; after three that did not come its connection proves nothing. */
-const connectedTolerance = 3_600_000 + 3 * 3_600_000;
+/** A device is missed, in milliseconds after it was seen: an hour for the coarse `lastSeenAt`, and check-ins that failed. */
+const tolerance = {
+  [Channel.Https]: heartbeatMilliseconds + 3 * checkInSeconds.https * 1_000,
+  // A device that is connected and does not say anything for this long is only a connection.
+  [Channel.Mqtt]: heartbeatMilliseconds + 2 * checkInSeconds.mqtt * 1_000,
+} as const;
 
 /**
  * Since when a device is missing: since it was seen last, for one that polls; since it disconnected, for one that is
@@ -64,8 +67,7 @@ export function missingSince(
 ): string | undefined {
   if (device.lifecycle !== Lifecycle.Enrolled) return undefined;
   const seen = device.lastSeenAt ?? device.enrolledAt;
-  const connected = device.presence?.connected === true;
   if (device.channel === Channel.Mqtt && device.presence?.connected === false) return device.presence.at;
-  const tolerance = connected && device.channel === Channel.Mqtt ? connectedTolerance : pollingTolerance;
-  return seen !== undefined && now - Date.parse(seen) > tolerance ? seen : undefined;
+  const patience = tolerance[device.channel ?? Channel.Https];
+  return seen !== undefined && now - Date.parse(seen) > patience ? seen : undefined;
 }

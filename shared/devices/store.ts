@@ -174,25 +174,41 @@ function reportPart(
 }
 
 /**
- * Writes the presence, if it still is what the change was decided on.
+ * Writes the presence, if what is known is surely older; which it is, unless events come in disorder. One write unit.
  *
+ * @param seen the presence that the caller has decided against; without it, the condition decides
  * @returns true when written; otherwise the device as it is now; undefined when there is none
  */
 export async function savePresence(
   table: Table,
   id: DeviceId,
-  seen: Presence | undefined,
   presence: Presence,
+  seen?: Presence,
 ): Promise<true | Device | undefined> {
+  const surelyOlder =
+    'attribute_not_exists(presence) OR (presence.sessionId <> :session AND presence.#at < :at AND presence.#version < :version)';
+  const ends = 'presence.sessionId = :session AND presence.connected = :true';
+  const unseen = {
+    condition: presence.connected ? surelyOlder : `${surelyOlder} OR (${ends})`,
+    names: { '#at': 'at', '#version': 'version' },
+    values: {
+      ':session': presence.sessionId,
+      ':at': presence.at,
+      ':version': presence.version,
+      ...(presence.connected ? {} : { ':true': true }),
+    },
+  };
+  const decided = { condition: 'presence = :seen', names: undefined, values: { ':seen': seen } };
+  const { condition, names, values } = seen === undefined ? unseen : decided;
   try {
     await table.client.send(
       new UpdateCommand({
         TableName: table.name,
         Key: { pk: devicePartition(id), sk: sortKeys.head },
         UpdateExpression: 'SET presence = :presence',
-        ConditionExpression:
-          seen === undefined ? 'attribute_exists(pk) AND attribute_not_exists(presence)' : 'presence = :seen',
-        ExpressionAttributeValues: { ':presence': presence, ...(seen === undefined ? {} : { ':seen': seen }) },
+        ConditionExpression: `attribute_exists(pk) AND (${condition})`,
+        ...(names === undefined ? {} : { ExpressionAttributeNames: names }),
+        ExpressionAttributeValues: { ':presence': presence, ...values },
         ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
       }),
     );

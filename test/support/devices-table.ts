@@ -11,7 +11,7 @@ export interface Request {
 /** A Devices table in a DynamoDB of its own, and a record of the requests to it. */
 export interface DevicesTable extends AsyncDisposable {
   readonly table: Table;
-  /** All requests since the last call, each try of a retried one. */
+  /** All requests since the last call, in the order of their answers. */
   requests(): Request[];
 }
 
@@ -27,12 +27,18 @@ export async function startDevicesTable(): Promise<DevicesTable> {
       const operation = String(context['commandName']).replace(/Command$/, '');
       const input = args.input as Record<string, unknown>;
       input['ReturnConsumedCapacity'] = 'TOTAL';
-      const result = await next(args);
-      const output = result.output as { ConsumedCapacity?: unknown };
-      const units = unitsOf(output.ConsumedCapacity);
       const isRead = reads.has(operation);
-      requests.push({ operation, readUnits: isRead ? units : 0, writeUnits: isRead ? 0 : units });
-      return result;
+      const count = (units: number) =>
+        requests.push({ operation, readUnits: isRead ? units : 0, writeUnits: isRead ? 0 : units });
+      try {
+        const result = await next(args);
+        count(unitsOf((result.output as { ConsumedCapacity?: unknown }).ConsumedCapacity));
+        return result;
+      } catch (error) {
+        // A write that its condition refuses costs as much as one that is carried out; DynamoDB Local does not say so.
+        count(1);
+        throw error;
+      }
     },
     { step: 'initialize', priority: 'low', name: 'countRequests' },
   );

@@ -79,11 +79,11 @@ describe('over MQTT', () => {
     expect(published()).toEqual([
       {
         topic: `wardline/${device.id}/checkin/accepted`,
-        qos: 1,
+        qos: 0,
         message: {
           clientToken: 'abc',
           serverTime: now,
-          nextCheckInSeconds: 3600,
+          nextCheckInSeconds: 43_200,
           commands: [
             { id: command.id, type: 'lock', parameters: { message: 'Call 555' }, expiresAt: command.expiresAt },
           ],

@@ -167,8 +167,8 @@ describe('hand-out', () => {
 
   test('the next check-in is the usual one, sooner for what is due, at once for what did not fit', () => {
     const deferred = command(0, { status: 'deferred', deferredUntil: iso(start + 90_000) });
-    expect(nextCheckInSeconds('mqtt', [], false, start, 0)).toBe(3_600);
-    expect(nextCheckInSeconds('mqtt', [], false, start, 1)).toBe(3_240);
+    expect(nextCheckInSeconds('mqtt', [], false, start, 0)).toBe(43_200);
+    expect(nextCheckInSeconds('mqtt', [], false, start, 1)).toBe(38_880);
     expect(nextCheckInSeconds('https', [], false, start, 0)).toBe(900);
     expect(nextCheckInSeconds('https', [deferred], false, start, 0)).toBe(90);
     expect(nextCheckInSeconds('https', [deferred], true, start, 0)).toBe(1);

@@ -81,10 +81,10 @@ describe('missing since', () => {
     expect(missingSince(polling, start + 1.75 * hour + 1)).toBe(iso(start));
   });
 
-  test('a connected device, when it disconnected, or when nothing came for hours', () => {
+  test('a connected device, when it disconnected, or when nothing came for a day', () => {
     const mqtt = { ...polling, channel: 'mqtt', presence: connected } as const;
-    expect(missingSince(mqtt, start + 3 * hour)).toBeUndefined();
-    expect(missingSince(mqtt, start + 4 * hour + 1)).toBe(iso(start));
+    expect(missingSince(mqtt, start + 25 * hour)).toBeUndefined();
+    expect(missingSince(mqtt, start + 25 * hour + 1)).toBe(iso(start));
     const gone = { ...mqtt, presence: { ...connected, connected: false, at: iso(start + 5) } };
     expect(missingSince(gone, start + 10)).toBe(iso(start + 5));
   });
