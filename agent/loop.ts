@@ -49,6 +49,8 @@ export class Loop {
   #wake: number | undefined;
   #queue: Promise<void> = Promise.resolve();
   readonly #running = new Set<string>();
+  /** Replies in a row that asked for commands which are done: the server may see its own news late, so do not rush it. */
+  #askedAgain = 0;
   /** Server's clock minus ours. */
   #clockOffset = 0;
 
@@ -125,14 +127,25 @@ export class Loop {
       const seconds = await this.#checkIn(channel, signal);
       succeeded();
       if (await this.#parts.renew?.(signal)) return;
-      if (this.#parts.journal.unreported().length > 0) continue;
+      const { random, journal } = this.#parts;
+      const owed = journal.unreported().length > 0;
+      if (owed && this.#askedAgain === 0) continue;
       // A tenth earlier or later, so that devices which started together drift apart.
-      const pause = seconds * 1_000 * (0.9 + 0.2 * this.#parts.random());
+      const regular = seconds * 1_000 * (0.9 + 0.2 * random());
+      const pause = owed ? backoff(this.#askedAgain, random()) : Math.min(regular, this.#untilDeferred());
       const enough = new AbortController();
       const until = AbortSignal.any([either, enough.signal]);
       await Promise.race([this.#parts.time.wait(pause, until), this.#bell.heard(until)]);
       enough.abort();
     }
+  }
+
+  /** Milliseconds until the first deferred command may be asked for again. */
+  #untilDeferred(): number {
+    const { journal, time } = this.#parts;
+    const now = time.now();
+    const times = journal.deferredUntil().filter((until) => until > now);
+    return Math.min(...times) - now + 1_000;
   }
 
   /** Returns the seconds until the next check-in. */
@@ -157,7 +170,8 @@ export class Loop {
     if (reply.desiredVersion !== undefined && reply.desired !== undefined) {
       this.#parts.machine.desire?.(reply.desiredVersion, reply.desired);
     }
-    for (const command of reply.commands) this.#take(command, signal);
+    const again = reply.commands.filter((command) => this.#take(command, signal) === 'done');
+    this.#askedAgain = again.length === 0 ? 0 : this.#askedAgain + 1;
     return reply.nextCheckInSeconds;
   }
 
@@ -200,21 +214,22 @@ export class Loop {
     };
   }
 
-  #take(command: DeliveredCommand, signal: AbortSignal): void {
+  #take(command: DeliveredCommand, signal: AbortSignal): 'taken' | 'left' | 'done' {
     const { journal, time } = this.#parts;
     const now = time.now() + this.#clockOffset;
-    if (this.#running.has(command.id)) return;
+    if (this.#running.has(command.id)) return 'left';
     const entry = journal.get(command.id);
     if (entry?.result !== undefined && entry.result.status !== 'deferred') {
       journal.askedAgain(command.id);
-      this.#bell.ring();
-      return;
+      return 'done';
     }
-    if (entry?.result?.until !== undefined && Date.parse(entry.result.until) > now) return;
+    // By our own clock, because it was we who named the time.
+    if (entry?.result?.until !== undefined && Date.parse(entry.result.until) > time.now()) return 'left';
     // The server says `expired` by itself; a device whose clock or network lagged must not act on an old order.
-    if (command.expiresAt <= now) return;
+    if (command.expiresAt <= now) return 'left';
     journal.begin(command, now);
     this.#enqueue(command, signal);
+    return 'taken';
   }
 
   #enqueue(command: DeliveredCommand, signal: AbortSignal): void {

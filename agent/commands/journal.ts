@@ -57,6 +57,13 @@ export class Journal {
     return [...this.#entries.values()].filter((entry) => entry.result === undefined);
   }
 
+  /** When deferred commands are to be looked at again, milliseconds since the epoch. */
+  deferredUntil(): number[] {
+    return [...this.#entries.values()].flatMap(({ result }) =>
+      result?.status === 'deferred' && result.until !== undefined ? [Date.parse(result.until)] : [],
+    );
+  }
+
   /** Notes that the server took these results. A result that changed while it was on its way stays unreported. */
   reported(results: readonly CommandResult[]): void {
     for (const result of results) {

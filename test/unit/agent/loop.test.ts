@@ -183,7 +183,10 @@ test('a wake-up causes a check-in that names it once', async () => {
 test('a command is carried out once however often it is delivered, and its result is reported', async () => {
   const s = setUp((_, n) => (n <= 3 ? { commands: [command('1-A'), command('5-B')] } : {}));
   s.run();
-  await until(() => s.messages.length >= 4);
+  await until(() => {
+    s.clock.pass(1_000);
+    return s.messages.length >= 4;
+  });
   await s.stop();
   expect(s.carried).toEqual(['1-A', '5-B']);
   const told = s.messages.flatMap(({ results }) => results ?? []).map(({ commandId }) => commandId);
@@ -207,6 +210,20 @@ test('a result survives a lost reply', async () => {
   expect(s.connections()).toBe(2);
 });
 
+test('a server that keeps asking for what is done is told again, ever more seldom', async () => {
+  const s = setUp(() => ({ commands: [command('5-A')] }));
+  s.run();
+  await until(() => s.messages.some(({ results }) => results !== undefined));
+  for (let round = s.messages.length; round < 8; round = s.messages.length) {
+    await s.clock.idle(s.clock.waits.length);
+    s.clock.pass(s.clock.waits.at(-1) ?? 0);
+    await until(() => s.messages.length > round);
+  }
+  await s.stop();
+  expect(s.carried).toEqual(['5-A']);
+  expect(s.clock.waits.at(-1)).toBeGreaterThan(s.clock.waits.at(-3) ?? 0);
+});
+
 test('a command that has expired is not begun, by the clock of the server', async () => {
   const s = setUp((_, n) => (n === 1 ? { serverTime: start + 2 * hour, commands: [command('5-A')] } : {}));
   s.run();
@@ -224,6 +241,7 @@ test('a deferred command rests until its time and is then tried again', async ()
   s.run();
   await until(() => s.messages.some(({ results }) => results?.[0]?.status === 'deferred'));
   const before = s.carried.length;
+  expect(s.clock.waits.at(-1)).toBe(601_000);
   outcome = { status: 'acknowledged' };
   s.clock.pass(900_000);
   await until(() => s.messages.some(({ results }) => results?.[0]?.status === 'acknowledged'));
