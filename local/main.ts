@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Demo, startDemo } from './demo/start.ts';
 import { localToken } from './demo/token.ts';
-import { parseFaultPlan } from './endpoint/faults.ts';
+import { type FaultRule, parseFaultPlan } from './endpoint/faults.ts';
 import { helpText, type MainOptions, OptionError, readOptions } from './options.ts';
 import { explain, FolderUnusable } from './runtime/folder.ts';
 import { consoleLog } from './runtime/log.ts';
 import { whenParentEnds } from './runtime/parent.ts';
+import { javaCommand, javaProblem } from './services/dynamodb/java.ts';
 import { type RunningCloud, startLocalCloud } from './start.ts';
 
 /** What `npm start` runs. */
@@ -16,10 +17,12 @@ async function main(): Promise<void> {
     console.log(helpText);
     return;
   }
+  const javaMissing = javaProblem(javaCommand());
+  if (javaMissing !== undefined) throw javaMissing;
   const running = await startLocalCloud({
     ...cloudOptions(options),
     log: consoleLog,
-    ...(options.faults === undefined ? {} : { faults: parseFaultPlan(readFileSync(options.faults, 'utf8')) }),
+    ...(options.faults === undefined ? {} : { faults: readFaults(options.faults) }),
   });
   let demo: Demo | undefined;
   let stopping = false;
@@ -27,6 +30,7 @@ async function main(): Promise<void> {
     if (stopping) return;
     stopping = true;
     console.log(`${because}, stopping ...`);
+    setTimeout(() => process.exit(1), STOP_LIMIT).unref();
     Promise.resolve(demo?.stop())
       .then(() => running.stop())
       .then(
@@ -46,6 +50,9 @@ async function main(): Promise<void> {
   });
 }
 
+/** A stop in order takes no longer than this, ms. */
+const STOP_LIMIT = 15_000;
+
 /** Whoever starts the demo twice sees the same hospitals. */
 const DEMO_SEED = 1;
 
@@ -62,6 +69,14 @@ function demoOf({ urls, cloud }: RunningCloud, { devices, speed, data }: MainOpt
     log: consoleLog,
     ...(data === undefined ? {} : { data: resolve(data) }),
   });
+}
+
+function readFaults(file: string): FaultRule[] {
+  try {
+    return parseFaultPlan(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new OptionError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function cloudOptions({ port, data, trace, speed }: MainOptions) {

@@ -16,10 +16,12 @@ export interface MainOptions {
 /** A flag that is unknown or has a wrong value. The message is a sentence. */
 export class OptionError extends Error {
   constructor(message: string) {
-    super(`${message} See npm start -- --help.`);
+    super(message);
     this.name = 'OptionError';
   }
 }
+
+const SEE_HELP = 'See npm start -- --help.';
 
 /** What `--help` prints. */
 export const helpText = `Usage: npm start -- [flags]
@@ -74,13 +76,16 @@ function parse(args: readonly string[]) {
     });
     return values;
   } catch (error) {
-    throw new OptionError(`${error instanceof Error ? (error.message.split('. ')[0] ?? '') : String(error)}.`);
+    throw new OptionError(
+      `${error instanceof Error ? (error.message.split('. ')[0] ?? '') : String(error)}. ${SEE_HELP}`,
+    );
   }
 }
 
 function number(flag: string, text: string | undefined, otherwise: number, valid: (value: number) => boolean): number {
   if (text === undefined) return otherwise;
   const value = Number(text);
-  if (text.trim() === '' || !valid(value)) throw new OptionError(`${flag} cannot be ${JSON.stringify(text)}.`);
+  if (text.trim() === '' || !valid(value))
+    throw new OptionError(`${flag} cannot be ${JSON.stringify(text)}. ${SEE_HELP}`);
   return value;
 }
