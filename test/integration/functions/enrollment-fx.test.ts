@@ -1,4 +1,3 @@
-import { parts } from '/tmp/fx/stub.ts';
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -16,6 +15,7 @@ import {
 } from '@aws-sdk/client-iot';
 import { jest } from '@jest/globals';
 import { connectAsync, type MqttClient } from 'mqtt';
+import { parts } from '/tmp/fx/stub.ts';
 import { type RunningCloud, startLocalCloud } from '/work/main/local/start.ts';
 import { deviceIdOf } from '/work/main/shared/devices/device.ts';
 import { pemOf } from '/work/main/shared/enrollment/pem.ts';
@@ -51,7 +51,7 @@ describe('the life of a certificate', () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'wardline-enrollment-'));
-    cloud = await startLocalCloud({ port: 0, folder, parts: parts as never, log: { info: console.log, warn: console.log } });
+    cloud = await startLocalCloud({ port: 0, folder, parts: parts as never });
     ca = readFileSync(cloud.urls.ca, 'utf8');
     const token = await fetch(`${cloud.urls.issuer}/local/token`, {
       method: 'POST',
