@@ -33,6 +33,7 @@ export class Instance {
   readonly #function: FunctionConfiguration;
   readonly #worker: Worker;
   readonly #ready: Promise<LambdaError | undefined>;
+  readonly #print: (chunk: string) => void;
   #finish: ((outcome: Outcome) => void) | undefined;
   #over = false;
 
@@ -50,6 +51,7 @@ export class Instance {
     });
     this.#worker.stdout.on('data', (chunk: Buffer) => settings.print(chunk.toString()));
     this.#worker.stderr.on('data', (chunk: Buffer) => settings.print(chunk.toString()));
+    this.#print = settings.print;
     this.#ready = this.#load();
   }
 
@@ -68,6 +70,7 @@ export class Instance {
     const failure = await this.#ready;
     if (failure !== undefined) {
       this.kill();
+      this.#print(`${JSON.stringify({ level: 'ERROR', message: 'Init Error', requestId, ...failure })}\n`);
       return { error: failure };
     }
     if (this.#over) return { error: exited(requestId) };
@@ -80,6 +83,10 @@ export class Instance {
       }, timeoutSeconds * 1000);
       this.#finish = (outcome) => {
         clearTimeout(timer);
+        // Lambda's runtime logs what a handler throws; so a failure can be found here too.
+        if ('error' in outcome) {
+          this.#print(`${JSON.stringify({ level: 'ERROR', message: 'Invoke Error', requestId, ...outcome.error })}\n`);
+        }
         resolve(outcome);
       };
       const invocation: WorkerInvocation = {

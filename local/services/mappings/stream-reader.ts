@@ -19,8 +19,30 @@ export interface Shard {
   readonly closed: boolean;
 }
 
+/**
+ * DynamoDB Local writes an empty map into its streams as an attribute value without a type, which no reader of a
+ * stream understands; AWS writes `{"M":{}}`.
+ */
+const withEmptyMaps = (value: Json): Json => {
+  if (Array.isArray(value)) return value.map(withEmptyMaps);
+  if (!isObject(value)) return value;
+  const entries = Object.entries(value).map(([name, inner]) => {
+    const typeless = isObject(inner) && Object.keys(inner).length === 0 && name !== 'M';
+    return [name, typeless ? { M: {} } : withEmptyMaps(inner)] as const;
+  });
+  return Object.fromEntries(entries);
+};
+
 const toRecord = (value: Json): StreamRecord => {
-  const record = isObject(value) ? value : {};
+  const record = isObject(value) ? { ...value } : {};
+  const { dynamodb } = record;
+  if (isObject(dynamodb)) {
+    const images = ['NewImage', 'OldImage'].filter((image) => isObject(dynamodb[image]));
+    record['dynamodb'] = {
+      ...dynamodb,
+      ...Object.fromEntries(images.map((image) => [image, withEmptyMaps(dynamodb[image] ?? {})])),
+    };
+  }
   return { sequence: new Fields(record).object('dynamodb').text('SequenceNumber'), record };
 };
 
