@@ -22,15 +22,19 @@ const jarFolder = (): string => {
   return join(library, release);
 };
 
-const freePort = (): Promise<number> =>
+/** Takes the port for a moment; 0 takes a free one. Rejects when it is in use. DynamoDB Local listens on all addresses. */
+const probePort = (port: number): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.listen({ port, exclusive: true }, () => {
       const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port));
     });
   });
+
+const portTaken = (port: number): Error =>
+  new Error(`Port ${port} is taken, DynamoDB Local cannot listen there: stop the other program or choose another port`);
 
 /**
  * Amazon's DynamoDB Local as a child process that cannot outlive this one. One database for all credentials and regions
@@ -71,11 +75,15 @@ export class DynamoDbLocal {
 
   /**
    * Starts it; `folder` keeps the tables across restarts (undefined: in memory), port 0 takes a free one. Returns before it
-   * is ready: await `ready`.
+   * is ready: await `ready`. Rejects when the port is taken.
    */
   static async start(port: number, folder: string | undefined): Promise<DynamoDbLocal> {
     if (folder !== undefined) mkdirSync(folder, { recursive: true });
-    return new DynamoDbLocal(port === 0 ? await freePort() : port, folder);
+    // Asked before, because the program that has the port may answer as if it were ours.
+    const free = await probePort(port).catch(() => {
+      throw portTaken(port);
+    });
+    return new DynamoDbLocal(free, folder);
   }
 
   /** Resolves when it answers; rejects with `JavaMissing`, or with what Java printed, when it ends before. */
@@ -116,11 +124,9 @@ export class DynamoDbLocal {
   #startFailure(): Error {
     return (
       javaProblem(this.#java) ??
-      new Error(
-        /Address already in use/i.test(this.#output)
-          ? `Port ${this.port} is taken, DynamoDB Local cannot listen there: stop the other program or choose another port`
-          : `DynamoDB Local could not start: ${this.#output.trim()}`,
-      )
+      (/Address already in use/i.test(this.#output)
+        ? portTaken(this.port)
+        : new Error(`DynamoDB Local could not start: ${this.#output.trim()}`))
     );
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   AwsError,
   type Cloud,
@@ -158,8 +159,19 @@ export class TableRegistry {
     }
   }
 
+  /** Changes one thing and waits until the table is usable again: it takes one change of its indexes at a time. */
   async #change(name: string, change: JsonObject): Promise<void> {
     await this.#client.call(`${API}.UpdateTable`, { TableName: name, ...change });
+    for (;;) {
+      const table = (await this.#describe(name)) ?? {};
+      const indexes = table['GlobalSecondaryIndexes'];
+      const states = [
+        table['TableStatus'],
+        ...(Array.isArray(indexes) ? indexes : []).map((index) => object(index)['IndexStatus']),
+      ];
+      if (states.every((state) => state === 'ACTIVE')) return;
+      await delay(20);
+    }
   }
 
   async #timeToLive(name: string, attribute: string | undefined): Promise<void> {

@@ -10,7 +10,8 @@ import { StreamMapping } from './stream-mapping.ts';
 
 /** Event source mappings of Lambda for DynamoDB streams and SQS queues. */
 export const mappingsPart = (dynamoDb: DynamoDb, queues: Queues): Part => {
-  const mappings: (StreamMapping | QueueMapping)[] = [];
+  const created: (StreamMapping | QueueMapping)[] = [];
+  const running: (StreamMapping | QueueMapping)[] = [];
   const create = async (resource: ResourceRequest, cloud: Cloud) => {
     const settings = mappingSettings(resource, cloud);
     const fields = new Fields(resource.properties as JsonObject);
@@ -22,7 +23,7 @@ export const mappingsPart = (dynamoDb: DynamoDb, queues: Queues): Part => {
       service === 'dynamodb' ? new StreamMapping(settings, cloud, dynamoDb) : new QueueMapping(settings, cloud, queues);
     await mapping.prepare();
     authorizeFailureDestination(settings, cloud, queues);
-    if (!fields.has('Enabled') || fields.flag('Enabled')) mappings.push(mapping);
+    if (!fields.has('Enabled') || fields.flag('Enabled')) created.push(mapping);
     return {
       ref: settings.id,
       attributes: {
@@ -61,11 +62,13 @@ export const mappingsPart = (dynamoDb: DynamoDb, queues: Queues): Part => {
       },
     ],
     start() {
-      for (const mapping of mappings) mapping.start();
+      for (const mapping of created.splice(0)) {
+        mapping.start();
+        running.push(mapping);
+      }
     },
     stop() {
-      for (const mapping of mappings) mapping.stop();
-      mappings.length = 0;
+      for (const mapping of running.splice(0)) mapping.stop();
     },
   };
 };
