@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { AwsService, Json, Log, Part, Ports, ResourceType } from './cloud.ts';
 import { CustomResources } from './cloudformation/custom-resource.ts';
@@ -14,9 +14,10 @@ import { localAuthority } from './runtime/authority.ts';
 import { runningClock } from './runtime/clock.ts';
 import { checkFolder } from './runtime/folder.ts';
 import { ACCOUNT, LocalCloud } from './runtime/local-cloud.ts';
+import { isAlive } from './runtime/parent.ts';
 import { choosePorts } from './runtime/ports.ts';
 import { type ClosableStore, openStore } from './runtime/store.ts';
-import { readAssembly } from './template/assembly.ts';
+import { readAssembly, type Template } from './template/assembly.ts';
 import { checkStacks, executeStacks, type Outputs } from './template/execute.ts';
 import { synthesize } from './template/synth.ts';
 
@@ -39,6 +40,8 @@ export interface LocalCloudOptions {
   readonly log?: Log;
   /** An existing cloud assembly to run instead of synthesizing the app. */
   readonly assembly?: string;
+  /** Changes a template before it is executed, for tests that take something away from it. */
+  readonly changeTemplate?: (template: Template, stackName: string) => Template;
   /** Parts instead of those of the product, for tests. */
   readonly parts?: (shared: Shared) => Part[];
 }
@@ -170,7 +173,8 @@ async function start(
   undo.push(() => endpoint.close());
 
   log.info('Synthesizing the templates ...');
-  const assemblyFolder = options.assembly ?? join(folder, `cdk.out-${ports.api}`);
+  removeLeftovers(folder);
+  const assemblyFolder = options.assembly ?? join(folder, `cdk.out-${process.pid}`);
   if (options.assembly === undefined) undo.push(() => rmSync(assemblyFolder, { recursive: true, force: true }));
   const attached = attachAll(parts, cloud);
   const synthesized =
@@ -183,10 +187,12 @@ async function start(
 
   const assembly = readAssembly(assemblyFolder, ACCOUNT, REGION);
   for (const [key, path] of assembly.assets) assets.set(key, path);
+  const change = options.changeTemplate ?? ((template) => template);
+  const stacks = assembly.stacks.map(({ name, template }) => ({ name, template: change(template, name) }));
   const typeOf = (type: string) => types.get(type) ?? customResources.typeOf(type);
-  checkStacks(assembly.stacks, typeOf);
-  log.info(`Executing ${assembly.stacks.map((stack) => stack.name).join(', ')} ...`);
-  const outputs = await executeStacks(assembly.stacks, typeOf, cloud);
+  checkStacks(stacks, typeOf);
+  log.info(`Executing ${stacks.map((stack) => stack.name).join(', ')} ...`);
+  const outputs = await executeStacks(stacks, typeOf, cloud);
   for (const part of parts) await part.start?.();
   void cloud.lambda.warm();
 
@@ -207,6 +213,14 @@ async function start(
 
 async function attachAll(parts: readonly Part[], cloud: LocalCloud): Promise<void> {
   for (const part of parts) await part.attach?.(cloud);
+}
+
+/** Removes cloud assemblies of runs that could not clean up after themselves; whoever still runs is left alone. */
+function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const [, owner] = /^cdk\.out-(\d+)$/.exec(name) ?? [];
+    if (owner !== undefined && !isAlive(Number(owner))) rmSync(join(folder, name), { recursive: true, force: true });
+  }
 }
 
 /** The clock of a cloud with `--data` never goes back, even when it ran fast before. */

@@ -28,7 +28,8 @@ function describe(id: number): { readonly parentId: number; readonly command: st
   return parentId === undefined || command === undefined ? undefined : { parentId: Number(parentId), command };
 }
 
-function isAlive(id: number): boolean {
+/** Whether there is a process with this id. */
+export function isAlive(id: number): boolean {
   try {
     process.kill(id, 0);
     return true;
