@@ -106,7 +106,7 @@ export class QueueMapping {
   async #process(batch: readonly Received[]): Promise<void> {
     const event: Json = { Records: batch.map((received) => this.#record(received)) };
     const hiddenUntil = Math.min(...batch.map(({ message }) => message.visibleAt));
-    while (!this.#abort.signal.aborted && this.#cloud.clock.now() < hiddenUntil) {
+    do {
       try {
         const result = await this.#cloud.functions.invoke(this.settings.functionArn, event);
         if (this.#abort.signal.aborted) return;
@@ -126,7 +126,7 @@ export class QueueMapping {
         }
         await sleep(this.#cloud.clock, THROTTLE_PAUSE, this.#abort.signal);
       }
-    }
+    } while (!this.#abort.signal.aborted && this.#cloud.clock.now() < hiddenUntil);
   }
 
   #record(received: Received): JsonObject {
