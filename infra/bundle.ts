@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildSync, type Metafile } from 'esbuild';
+import { type BuildOptions, buildSync, type Metafile } from 'esbuild';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -20,28 +20,12 @@ export function bundleFunctions(outFolder: string = bundleFolder): Metafile {
   rmSync(outFolder, { recursive: true, force: true });
   mkdirSync(outFolder, { recursive: true });
   const result = buildSync({
+    ...bundleOptions,
     absWorkingDir: root,
     entryPoints: names.map((name) => ({ in: join('functions', name, 'handler.ts'), out: join(name, 'index') })),
     outdir: outFolder,
     outExtension: { '.js': '.mjs' },
-    bundle: true,
-    minify: true,
-    keepNames: false,
     metafile: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    // The SDK's ES modules tree-shake; its CommonJS builds do not.
-    mainFields: ['module', 'main'],
-    // Lambda hands credentials over in the environment. The SDK's other sources (profiles, SSO, instance metadata) are
-    // imported only when these are missing, and would be a third of every bundle.
-    external: otherCredentialSources,
-    // CommonJS dependencies inside an ES module still ask for require, and for the folder that their files lie in.
-    banner: {
-      // esbuild does not see this text, so its names must be longer than any that minifying makes up.
-      js: "import{createRequire as wardlineCreateRequire}from'node:module';const require=wardlineCreateRequire(import.meta.url),__dirname=import.meta.dirname;",
-    },
-    logLevel: 'warning',
   });
   for (const name of names) {
     const list = join(root, 'functions', name, 'assets.json');
@@ -62,6 +46,27 @@ const otherCredentialSources = [
   '@aws-sdk/credential-provider-web-identity',
   '@smithy/credential-provider-imds',
 ];
+
+/** How every function is bundled. */
+export const bundleOptions = {
+  bundle: true,
+  minify: true,
+  keepNames: false,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  // The SDK's ES modules tree-shake; its CommonJS builds do not.
+  mainFields: ['module', 'main'],
+  // Lambda hands credentials over in the environment. The SDK's other sources (profiles, SSO, instance metadata) are
+  // imported only when these are missing, and would be a third of every bundle.
+  external: otherCredentialSources,
+  // CommonJS dependencies inside an ES module still ask for require, and for the folder that their files lie in.
+  banner: {
+    // esbuild does not see this text, so its names must be longer than any that minifying makes up.
+    js: "import{createRequire as wardlineCreateRequire}from'node:module';const require=wardlineCreateRequire(import.meta.url),__dirname=import.meta.dirname;",
+  },
+  logLevel: 'warning',
+} satisfies BuildOptions;
 
 /** The names of all functions: the folders of `functions/` that hold a `handler.ts`. */
 export function functionNames(): string[] {

@@ -32,7 +32,8 @@ export async function startDevicesTable(): Promise<DevicesTable> {
         requests.push({ operation, readUnits: isRead ? units : 0, writeUnits: isRead ? 0 : units });
       try {
         const result = await next(args);
-        count(unitsOf((result.output as { ConsumedCapacity?: unknown }).ConsumedCapacity));
+        const counted = unitsOf((result.output as { ConsumedCapacity?: unknown }).ConsumedCapacity);
+        count(operation === 'TransactWriteItems' ? transactionUnits(input) : counted);
         return result;
       } catch (error) {
         // A write that its condition refuses costs as much as one that is carried out; DynamoDB Local does not say so.
@@ -59,4 +60,17 @@ function unitsOf(consumed: unknown): number {
   if (Array.isArray(consumed)) return consumed.reduce((sum: number, part) => sum + unitsOf(part), 0);
   if (typeof consumed !== 'object' || consumed === null || !('CapacityUnits' in consumed)) return 0;
   return Number(consumed.CapacityUnits);
+}
+
+/**
+ * The units of a transaction by the published rules: two for each KB of each item, and the same for an index entry.
+ * DynamoDB Local leaves out members that have a condition. What is updated or deleted is an item of at most 1 KB here.
+ */
+function transactionUnits(input: Record<string, unknown>): number {
+  const members = Array.isArray(input['TransactItems']) ? input['TransactItems'] : [];
+  return members.reduce((sum: number, member: { Put?: { Item: Record<string, unknown> } }) => {
+    if (member.Put === undefined) return sum + 2;
+    const kilobytes = Math.ceil(Buffer.byteLength(JSON.stringify(member.Put.Item)) / 1_024);
+    return sum + 2 * kilobytes + ('gsi1pk' in member.Put.Item ? 2 : 0);
+  }, 0);
 }
