@@ -14,7 +14,7 @@ import {
   ListThingPrincipalsV2Command,
 } from '@aws-sdk/client-iot';
 import { jest } from '@jest/globals';
-import { connectAsync, type MqttClient } from 'mqtt';
+import { connect, type MqttClient } from 'mqtt';
 import { type RunningCloud, startLocalCloud } from '../../../local/start.ts';
 import { deviceIdOf } from '../../../shared/devices/device.ts';
 import { pemOf } from '../../../shared/enrollment/pem.ts';
@@ -22,7 +22,7 @@ import { nameOf } from '../../../shared/enrollment/subject.ts';
 import { deviceKeys, requestDer } from '../../support/pki.ts';
 
 // For a machine that does other things besides; the tests wait for events, not for time to pass.
-jest.setTimeout(180_000);
+jest.setTimeout(60_000);
 
 const run = promisify(execFile);
 
@@ -59,7 +59,7 @@ describe('the life of a certificate', () => {
     administrator = ((await token.json()) as { access_token: string }).access_token;
     siteId = (await api<{ id: string }>('POST', '/sites', { name: 'St. Anna', timeZone: 'Europe/Vienna' })).id;
     iot = new IoTClient({ endpoint: cloud.urls.awsEndpoint, region: cloud.region, credentials: cloud.credentials });
-  });
+  }, 120_000);
   afterAll(async () => {
     iot?.destroy();
     await cloud?.stop();
@@ -146,15 +146,21 @@ describe('the life of a certificate', () => {
       identity,
     });
 
-  const connect = (identity: Identity, clientId: string): Promise<MqttClient> =>
-    connectAsync(cloud.urls.mqtt, {
-      clientId,
-      ca,
-      cert: identity.certificate,
-      key: identity.key,
-      protocolVersion: 4,
-      reconnectPeriod: 0,
-      ALPNProtocols: ['x-amzn-mqtt-ca'],
+  /** Rejects when the broker closes the connection before it has accepted it. */
+  const openConnection = (identity: Identity, clientId: string): Promise<MqttClient> =>
+    new Promise((done, fail) => {
+      const client = connect(cloud.urls.mqtt, {
+        clientId,
+        ca,
+        cert: identity.certificate,
+        key: identity.key,
+        protocolVersion: 4,
+        reconnectPeriod: 0,
+        ALPNProtocols: ['x-amzn-mqtt-ca'],
+      });
+      client.once('connect', () => done(client));
+      client.on('error', fail);
+      client.once('close', () => fail(new Error('The broker closed the connection')));
     });
 
   /** Asks until the answer is yes; the events that lead there are the cloud's own. */
@@ -216,12 +222,12 @@ describe('the life of a certificate', () => {
     };
     expect((await checkIn(old)).status).toBe(200);
     expect(await statusOf(old.certificate)).toBe('ACTIVE');
-    const client = await connect(next, id);
+    const client = await openConnection(next, id);
     await client.endAsync();
     expect((await checkIn(next)).status).toBe(200);
     expect((await checkIn(old)).status).not.toBe(200);
     await eventually('the old certificate is inactive', async () => (await statusOf(old.certificate)) === 'INACTIVE');
-    await expect(connect(old, id)).rejects.toThrow();
+    await expect(openConnection(old, id)).rejects.toThrow();
     expect((await checkIn(next)).status).toBe(200);
     const stranger = await est('simplereenroll', csr('LIFE-5', deviceKeys()), { identity: next });
     expect(stranger.status).toBe(403);
@@ -230,7 +236,7 @@ describe('the life of a certificate', () => {
   test('revocation cuts a connected device off, at once and for good', async () => {
     const id = deviceIdOf('LIFE-6');
     const identity = await enrol('LIFE-6');
-    const client = await connect(identity, id);
+    const client = await openConnection(identity, id);
     const closed = new Promise<void>((done) => client.once('close', () => done()));
     const { version } = await device(id);
     await fetch(`${cloud.urls.api}/v1/devices/${id}/revoke`, {
@@ -243,7 +249,7 @@ describe('the life of a certificate', () => {
       body: JSON.stringify({ reason: 'lost' }),
     }).then(async (response) => expect([response.status, await response.text()]).toEqual([200, expect.anything()]));
     await closed;
-    await expect(connect(identity, id)).rejects.toThrow();
+    await expect(openConnection(identity, id)).rejects.toThrow();
     expect((await checkIn(identity)).status).not.toBe(200);
     expect(await statusOf(identity.certificate)).toBe('REVOKED');
     const again = await est('simpleenroll', csr('LIFE-6', deviceKeys()), { token: await newToken() });
@@ -263,7 +269,7 @@ describe('the life of a certificate', () => {
     });
 
     async function ask(topic: string, message: unknown): Promise<{ accepted: boolean; body: Record<string, string> }> {
-      const client = await connect(
+      const client = await openConnection(
         claim,
         `claim-${generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x}`,
       );
@@ -303,7 +309,7 @@ describe('the life of a certificate', () => {
       expect(provisioned).toMatchObject({ accepted: true, body: { thingName: id } });
       if (identity === undefined) throw new Error('no identity');
       expect(await device(id)).toMatchObject({ lifecycle: 'enrolled', class: 'infusion-pump' });
-      const client = await connect(identity, id);
+      const client = await openConnection(identity, id);
       await client.endAsync();
       expect((await checkIn(identity)).status).toBe(200);
       const thief = await provision('CLAIM-1');
@@ -315,7 +321,7 @@ describe('the life of a certificate', () => {
       expect(refused.provisioned?.accepted).toBe(false);
       if (refused.identity === undefined) throw new Error('no certificate');
       expect((await checkIn(refused.identity)).status).not.toBe(200);
-      await expect(connect(refused.identity, deviceIdOf('CLAIM-2'))).rejects.toThrow();
+      await expect(openConnection(refused.identity, deviceIdOf('CLAIM-2'))).rejects.toThrow();
       const admitted = await provision('CLAIM-2', { Token: await newToken() });
       expect(admitted.provisioned?.accepted).toBe(true);
     });
