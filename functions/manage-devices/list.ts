@@ -28,8 +28,8 @@ export function listHandlers({ devices, guard }: Pick<Services, 'devices' | 'gua
   return {
     listDevices: operation(deviceOperations.listDevices, async ({ caller, query, receivedAt }) => {
       guard.assertReadsSomewhere(caller, receivedAt);
-      const readable = (device: Device) =>
-        guard.decide(caller, 'ReadDevice', deviceResource(device), receivedAt).allowed;
+      const mayRead = guard.readable(caller, receivedAt);
+      const readable = (device: Device) => mayRead(deviceResource(device));
       if (query.serial !== undefined) {
         const device = await getDevice(devices, deviceIdOf(query.serial));
         const found = device !== undefined && matches(device, query) && readable(device) ? [viewOf(device)] : [];

@@ -238,11 +238,23 @@ export async function getDesiredState(table: Table, id: DeviceId): Promise<Desir
   };
 }
 
+/** Largest desired state, in bytes of JSON: with the commands of a reply it fits into one MQTT message. */
+const desiredStateLimitBytes = 64 * 1_024;
+
 /**
  * The writes that give a device another desired state: the document and its version on the head, one higher than what
  * was read. Condition: nobody else set one since.
+ *
+ * @throws ProblemError 413 when the state would not fit into a reply
  */
 export function desiredStateParts(table: Table, seen: Device, state: DesiredState['state']): WritePart[] {
+  const text = JSON.stringify(state);
+  if (Buffer.byteLength(text) > desiredStateLimitBytes) {
+    throw problems.tooLarge(
+      `A desired state may have at most ${desiredStateLimitBytes} bytes.`,
+      desiredStateLimitBytes,
+    );
+  }
   const pk = devicePartition(seen.id);
   const version = seen.desiredVersion + 1;
   return [
@@ -258,7 +270,7 @@ export function desiredStateParts(table: Table, seen: Device, state: DesiredStat
     {
       Put: {
         TableName: table.name,
-        Item: { pk, sk: sortKeys.desired, version, state: JSON.stringify(state) },
+        Item: { pk, sk: sortKeys.desired, version, state: text },
       },
     },
   ];
@@ -406,16 +418,19 @@ export type Registration =
  * expected anew. One transaction of two writes.
  *
  * @param audit the record of the change, made for the id of the device
+ * @param mayReplace asked before the record of a revoked device is taken over; `exists` when it says no
  */
 export async function putExpectedDevice(
   table: Table,
   device: NewDevice,
   audit: (id: DeviceId) => AuditItem,
   now: Date,
+  mayReplace: (revoked: Device) => boolean = () => true,
 ): Promise<Registration> {
   const id = deviceIdOf(device.serial);
   const known = await getDevice(table, id, { consistent: true });
   if (known !== undefined && known.lifecycle !== Lifecycle.Revoked) return compareRegistration(known, device);
+  if (known !== undefined && !mayReplace(known)) return { outcome: 'exists', device: known };
   const expected = newDevice(device, now, known);
   try {
     await transact(table, [
@@ -680,17 +695,6 @@ function certificatePart(table: Table, id: DeviceId, certificate: IssuedCertific
       ExpressionAttributeValues: { ':device': id },
     },
   };
-}
-
-/** Which device a certificate was issued to; undefined for a foreign one. 0.5 read units. */
-export async function deviceOfCertificate(table: Table, fingerprint: string): Promise<DeviceId | undefined> {
-  const { Item } = await table.client.send(
-    new GetCommand({
-      TableName: table.name,
-      Key: { pk: certificatePartition(fingerprint), sk: sortKeys.certificate },
-    }),
-  );
-  return Item === undefined ? undefined : String(Item['deviceId']);
 }
 
 /** The audit record as part of a transaction. */

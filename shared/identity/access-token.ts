@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
 import * as v from 'valibot';
-import { type Caller, everySite } from './caller.ts';
+import type { Caller } from './caller.ts';
 
 /** Which access tokens are accepted, and where in them the roles and sites are. */
 export interface TokenRules {
@@ -126,11 +126,6 @@ export function callerOf(claims: JWTPayload, rules: TokenRules): Caller {
     ...(typeof acr === 'string' ? { acr } : {}),
     ...(typeof authTime === 'number' ? { authTime } : {}),
   };
-}
-
-/** Whether the caller may act at every site, as far as the token is concerned. */
-export function isEverywhere(caller: Caller): boolean {
-  return caller.sites.includes(everySite);
 }
 
 function claim(claims: JWTPayload, name: string): unknown {

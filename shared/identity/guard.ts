@@ -27,6 +27,21 @@ export class Guard {
   }
 
   /**
+   * For lists of devices. Devices that are equal in everything that policies can look at are decided once, unless a
+   * policy names a single device: most of a page are equal in that.
+   */
+  readable(caller: Caller, now: Date): (device: Resource) => boolean {
+    const decided = new Map<string, boolean>();
+    return (device) => {
+      const { uid, attrs, parents } = device.entity;
+      const key = JSON.stringify(this.#policies.namesDevices ? [uid, attrs, parents] : [attrs, parents]);
+      const known = decided.get(key) ?? this.decide(caller, 'ReadDevice', device, now).allowed;
+      decided.set(key, known);
+      return known;
+    };
+  }
+
+  /**
    * For reading.
    *
    * @throws ProblemError 403 that names the policies, or says that none permits

@@ -45,6 +45,8 @@ export interface Decision {
  */
 export class PolicySet {
   readonly policies: ReadonlyMap<string, Policy>;
+  /** Whether a policy names a single device, so that equal devices may be decided differently. */
+  readonly namesDevices: boolean;
   readonly #name: string;
 
   /**
@@ -56,6 +58,7 @@ export class PolicySet {
   constructor(name: string, schema: string, files: readonly string[]) {
     this.#name = name;
     this.policies = byId(files.flatMap(policiesOf));
+    this.namesDevices = files.some((file) => file.includes('Device::"'));
     const staticPolicies = Object.fromEntries([...this.policies].map(([id, policy]) => [id, policy.text]));
     const checked = validate({ schema, policies: { staticPolicies } });
     if (checked.type === 'failure') throw new Error(`The policies are not valid: ${messages(checked.errors)}`);

@@ -1,9 +1,9 @@
 import { auditRecord } from '../audit/record.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { retryContention } from '../aws/retry.ts';
-import { deviceIdOf, Lifecycle } from '../devices/device.ts';
+import { type Device, deviceIdOf, Lifecycle } from '../devices/device.ts';
 import { devicePartition } from '../devices/keys.ts';
-import { getDevice, type NewDevice, putExpectedDevice } from '../devices/store.ts';
+import { type NewDevice, putExpectedDevice } from '../devices/store.ts';
 import type { Caller } from '../identity/caller.ts';
 import { actorOf } from '../identity/caller.ts';
 import type { Guard } from '../identity/guard.ts';
@@ -37,12 +37,7 @@ export async function registerRow(job: ImportJob, row: Row, services: RegisterSe
   const caller = callerOf(job);
   const resource = deviceResource({ id, ...device, lifecycle: Lifecycle.Expected });
   const decision = services.guard.decide(caller, 'RegisterDevice', resource, at);
-  // A revoked device is taken from where it was: that needs the permission there as well.
-  const known = await getDevice(services.devices, id);
-  const elsewhere = known !== undefined && known.siteId !== device.siteId;
-  const mayTake = !elsewhere || services.guard.decide(caller, 'RegisterDevice', deviceResource(known), at).allowed;
-  if (!decision.allowed || !mayTake)
-    return refused(row, parsed.serial, ['You may not register such a device at this place.']);
+  if (!decision.allowed) return refused(row, parsed.serial, ['You may not register such a device at this place.']);
   const audit = auditRecord(
     devicePartition(id),
     {
@@ -56,17 +51,29 @@ export async function registerRow(job: ImportJob, row: Row, services: RegisterSe
     },
     at,
   );
-  const registration = await retryContention(() => putExpectedDevice(services.devices, device, () => audit, at));
+  // A revoked device is taken from where it was: that needs the permission there as well.
+  const mayReplace = (revoked: Device) =>
+    services.guard.decide(caller, 'RegisterDevice', deviceResource(revoked), at).allowed;
+  const registration = await retryContention(() =>
+    putExpectedDevice(services.devices, device, () => audit, at, mayReplace),
+  );
   if (registration.outcome === 'exists') {
-    const { lifecycle } = registration.device;
-    const reason =
-      lifecycle === Lifecycle.Expected
-        ? 'A device with this serial number is registered with other data.'
-        : `A device with this serial number is ${lifecycle} with other data.`;
+    const reason = reasonOf(registration.device.lifecycle);
     return { ...refused(row, parsed.serial, [reason]), deviceId: id };
   }
   const mine = registration.device.createdAt === at.toISOString();
   return { line: row.line, serial: parsed.serial, deviceId: id, outcome: mine ? 'created' : registration.outcome };
+}
+
+function reasonOf(lifecycle: Lifecycle): string {
+  switch (lifecycle) {
+    case Lifecycle.Expected:
+      return 'A device with this serial number is registered with other data.';
+    case Lifecycle.Enrolled:
+      return 'A device with this serial number is enrolled with other data.';
+    case Lifecycle.Revoked:
+      return 'A device with this serial number was revoked at a place where you may not register devices.';
+  }
 }
 
 function newDeviceOf(row: ParsedRow, place: { readonly siteId?: string; readonly unitId?: string }): NewDevice {

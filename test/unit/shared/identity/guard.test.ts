@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { AuditItem } from '../../../../shared/audit/record.ts';
 import { ProblemError } from '../../../../shared/http/problem.ts';
 import { Guard } from '../../../../shared/identity/guard.ts';
-import { loadPolicies } from '../../../../shared/identity/policy-set.ts';
+import { loadPolicies, PolicySet, policyFolder } from '../../../../shared/identity/policy-set.ts';
 import { deviceResource, siteResource } from '../../../../shared/identity/resource.ts';
 import { callerWith, freshMfa } from '../../../support/api.ts';
 
@@ -104,6 +106,28 @@ describe('Guard', () => {
     const { guard } = guarded();
     const error = await refusal(() => guard.permit(callerWith('help-desk'), 'WipeDevice', device, 'DEVICE#d-1', now));
     expect(error.problem.status).toBe(403);
+  });
+
+  test('readable: decides as asking one by one would, also when a policy names a single device', () => {
+    const schema = readFileSync(join(policyFolder, 'wardline.cedarschema'), 'utf8');
+    const secret = '@id("secret") @reason("Hidden.") forbid (principal, action, resource == Wardline::Device::"d-7");';
+    const everything = '@id("all") permit (principal, action, resource) when { resource in principal.places };';
+    for (const set of [policies, new PolicySet('secret', schema, [everything, secret])]) {
+      const guard = new Guard(set, () => Promise.reject(new Error('nothing is changed')));
+      const caller = callerWith('auditor', { sites: ['s-1'] });
+      const mayRead = guard.readable(caller, now);
+      for (let number = 0; number < 20; number += 1) {
+        const one = deviceResource({
+          id: `d-${number}`,
+          platform: 'linux',
+          class: 'other',
+          ownership: 'organization',
+          lifecycle: 'enrolled',
+          siteId: number % 2 === 0 ? 's-2' : 's-1',
+        });
+        expect([number, mayRead(one)]).toEqual([number, guard.decide(caller, 'ReadDevice', one, now).allowed]);
+      }
+    }
   });
 
   test('assertReadsSomewhere: tells apart an empty list and no permission', () => {
