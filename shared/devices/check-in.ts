@@ -123,9 +123,6 @@ export function handedOut(command: StoredCommand, now: number): StoredCommand {
 /** Most commands in one reply, and most bytes of them: with the rest it stays below what one MQTT message carries. */
 export const handOutLimit = { commands: 32, bytes: 48 * 1024 } as const;
 
-/** Largest desired state, in bytes of JSON, for the same reason. */
-export const desiredStateLimitBytes = 64 * 1024;
-
 /** The first commands of the queue that fit into one reply, in its order, and whether others have to wait. */
 export function chooseHandOut(
   queue: readonly StoredCommand[],

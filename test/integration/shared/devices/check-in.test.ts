@@ -274,6 +274,8 @@ describe('state', () => {
     const reply = await checkIn(device, message(start + 1, { desiredVersion: 1 }), start + 1);
     expect(reply.desiredVersion).toBe(1);
     expect(reply).not.toHaveProperty('desired');
+    const large = { text: 'x'.repeat(70_000) };
+    expect(() => desiredStateParts(devices.table, device, large)).toThrow('at most 65536 bytes');
   });
 });
 
