@@ -1,4 +1,5 @@
 import type { DeviceId } from '../devices/device.ts';
+import type { GateDecision } from './gates/gate.ts';
 
 /** What can be asked of a device. Each has a schema for its parameters in `types.ts`. */
 export const CommandType = {
@@ -70,6 +71,8 @@ export interface Command {
   /** Why, in the words of who asked. */
   readonly reason?: string;
   readonly history: readonly CommandChange[];
+  /** What the gates decided when it was queued, in their order, each with what it was decided on. */
+  readonly decisions?: readonly GateDecision[];
   /** What the device said of its result, at most 4 KB. */
   readonly detail?: unknown;
   /** For `deferred`: not handed out again before this time (RFC 3339, our clock). */
