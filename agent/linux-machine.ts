@@ -16,6 +16,8 @@ export interface LinuxMachineParts {
   readonly rotateCertificate: (signal: AbortSignal) => Promise<Outcome>;
   /** The next check-in carries everything. */
   readonly reportAll: () => void;
+  /** Something changed that the server should hear of. */
+  readonly changed: () => void;
   readonly now: () => number;
 }
 
@@ -25,18 +27,27 @@ const UPDATES_EVERY_MS = 3_600_000;
 /** A real Linux machine: it reports what it finds and does what an agent can do without harm; everything else it refuses. */
 export function linuxMachine(parts: LinuxMachineParts): Machine {
   const { system, now } = parts;
-  let updates: { at: number; facts: Record<string, unknown> } | undefined;
+  let updates: { readonly at: number; readonly facts: Record<string, unknown> } | undefined;
+  let asking: Promise<void> | undefined;
+
+  const askUpdates = (): Promise<void> => {
+    asking ??= pendingUpdates(system, now()).then((facts) => {
+      updates = { at: now(), facts };
+      asking = undefined;
+    });
+    return asking;
+  };
 
   const posture = async (): Promise<Facts> => {
-    if (updates === undefined || now() - updates.at > UPDATES_EVERY_MS) {
-      updates = { at: now(), facts: await pendingUpdates(system, now()) };
-    }
-    return linuxPosture(system, updates.facts);
+    // Only the first report waits for the package manager; later ones are told of its news when it has any.
+    if (updates === undefined) await askUpdates();
+    else if (now() - updates.at > UPDATES_EVERY_MS) void askUpdates().then(parts.changed);
+    return linuxPosture(system, updates?.facts ?? {});
   };
 
   const commands: Readonly<Record<string, (command: DeliveredCommand, signal: AbortSignal) => Promise<Outcome>>> = {
     inventory: async () => {
-      updates = undefined;
+      await askUpdates();
       parts.reportAll();
       return { status: 'acknowledged' };
     },

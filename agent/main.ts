@@ -58,6 +58,7 @@ async function serve(options: AgentOptions, signal: AbortSignal): Promise<void> 
       logs: state.logs,
       now: time.now,
       reportAll: () => loop.reportAll(),
+      changed: () => loop.nudge(),
       rotateCertificate: async (): Promise<Outcome> => {
         if (settings.endpoints.device === undefined) return { status: 'failed', reason: 'no-device-host' };
         await renew();

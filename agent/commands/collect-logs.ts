@@ -25,9 +25,9 @@ export async function collectLogs(
   const { since, maxBytes } = parameters;
   const limit =
     typeof maxBytes === 'number' && maxBytes > 0 ? Math.min(Math.floor(maxBytes), MOST_BYTES) : DEFAULT_BYTES;
-  const source = await read(system, typeof since === 'string' ? Date.parse(since) : Number.NaN);
-  if (source === undefined) return { status: 'failed', reason: 'no-readable-log' };
-  const { text, count } = redact(source.text);
+  const found = await read(system, typeof since === 'string' ? Date.parse(since) : Number.NaN);
+  if (found === undefined) return { status: 'failed', reason: 'no-readable-log' };
+  const { text, count } = redact(found.text);
   const kept = tail(text, limit);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, `${commandId.replace(/[^A-Za-z0-9-]/g, '_')}.log`);
@@ -37,7 +37,7 @@ export async function collectLogs(
     status: 'acknowledged',
     detail: {
       file,
-      source: source.name,
+      source: found.source,
       bytes: kept.length,
       sha256: createHash('sha256').update(kept).digest('hex'),
       redactions: count,
@@ -46,19 +46,28 @@ export async function collectLogs(
   };
 }
 
-async function read(system: System, since: number): Promise<{ name: string; text: string } | undefined> {
+/** Where systems without a journal write. */
+const FILES = ['/var/log/syslog', '/var/log/messages', '/var/log/kern.log', '/var/log/daemon.log', '/var/log/dpkg.log'];
+
+/** The journal; on a machine that keeps none the log files and the kernel's messages, each under its name. */
+async function read(system: System, since: number): Promise<{ source: string; text: string } | undefined> {
   const from = Number.isNaN(since) ? [] : [`--since=@${Math.floor(since / 1_000)}`];
   const journal = await system.run(
     'journalctl',
     ['--no-pager', '--quiet', '--output=short-iso', '--lines=20000', ...from],
     20_000,
   );
-  if (journal?.code === 0 && journal.text.trim() !== '') return { name: 'journal', text: journal.text };
-  for (const path of ['/var/log/syslog', '/var/log/messages']) {
-    const text = system.text(path);
-    if (text !== undefined && text !== '') return { name: path, text };
-  }
-  return undefined;
+  if (journal?.code === 0 && journal.text.trim() !== '') return { source: 'journal', text: journal.text };
+  const kernel = await system.run('dmesg', ['--time-format', 'iso'], 5_000);
+  const parts = [
+    ...FILES.map((path) => ({ name: path, text: system.end(path) ?? '' })),
+    { name: 'dmesg', text: kernel?.code === 0 ? kernel.text : '' },
+  ].filter(({ text }) => text.trim() !== '');
+  if (parts.length === 0) return undefined;
+  return {
+    source: parts.map(({ name }) => name).join(', '),
+    text: parts.map(({ name, text }) => `==> ${name} <==\n${text}`).join('\n'),
+  };
 }
 
 /** The last whole lines that fit. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readlinkSync, readSync, realpathSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 
 /** What a program printed. */
@@ -13,8 +13,10 @@ export interface ProgramOutput {
  * can be tested against machines that do not exist. What is missing or forbidden is undefined, never an exception.
  */
 export interface System {
-  /** A file's text, at most 1 MB of it. */
+  /** A file's text, at most the first megabyte. */
   text(path: string): string | undefined;
+  /** The end of a file's text, at most the last megabyte. */
+  end(path: string): string | undefined;
   bytes(path: string): Buffer | undefined;
   /** Names in a folder. */
   list(path: string): string[] | undefined;
@@ -33,8 +35,9 @@ const LONGEST_TEXT = 1024 * 1024;
 
 /** The machine that this program runs on. */
 export const thisSystem: System = {
-  text: (path) => attempt(() => readFileSync(path).subarray(0, LONGEST_TEXT).toString('utf8')),
-  bytes: (path) => attempt(() => readFileSync(path)),
+  text: (path) => attempt(() => readPart(path, 'begin').toString('utf8')),
+  end: (path) => attempt(() => readPart(path, 'end').toString('utf8')),
+  bytes: (path) => attempt(() => readPart(path, 'begin')),
   list: (path) => attempt(() => readdirSync(path).sort()),
   real: (path) => attempt(() => realpathSync(path)),
   link: (path) => attempt(() => readlinkSync(path)),
@@ -58,6 +61,22 @@ export const thisSystem: System = {
     }),
   addresses: networkInterfaces,
 };
+
+/** Reads until the end of the file, because those of the kernel do not say how long they are. */
+function readPart(path: string, part: 'begin' | 'end'): Buffer {
+  const descriptor = openSync(path, 'r');
+  try {
+    const start = part === 'end' ? Math.max(0, fstatSync(descriptor).size - LONGEST_TEXT) : 0;
+    const buffer = Buffer.alloc(LONGEST_TEXT);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < LONGEST_TEXT; length += read) {
+      read = readSync(descriptor, buffer, length, LONGEST_TEXT - length, start === 0 ? null : start + length);
+    }
+    return Buffer.from(buffer.subarray(0, length));
+  } finally {
+    closeSync(descriptor);
+  }
+}
 
 /** What a file system refuses is something that the agent does not know. */
 function attempt<T>(read: () => T): T | undefined {

@@ -34,9 +34,21 @@ test('keeps the journal, redacted, for its owner alone, and says size and digest
   expect(system.ran[0]).toContain('--since=@1767225600');
 });
 
+test('without a journal the log files and the kernel are collected under their names', async () => {
+  const system = imagine({
+    files: { '/var/log/messages': 'm\n' },
+    programs: { journalctl: {}, dmesg: { text: 'k\n' } },
+  });
+  await collectLogs(system, folder, id, {});
+  expect(readFileSync(join(folder, `${id}.log`), 'utf8')).toBe('==> /var/log/messages <==\nm\n\n==> dmesg <==\nk\n');
+});
+
 test('without a journal the system log is read; without both the command fails', async () => {
   const outcome = await collectLogs(imagine({ files: { '/var/log/syslog': 'x\n' } }), folder, id, {});
-  expect(outcome).toMatchObject({ status: 'acknowledged', detail: { source: '/var/log/syslog', bytes: 2 } });
+  expect(outcome).toMatchObject({
+    status: 'acknowledged',
+    detail: { source: '/var/log/syslog', bytes: '==> /var/log/syslog <==\nx\n'.length },
+  });
   expect(await collectLogs(imagine({}), folder, id, {})).toEqual({ status: 'failed', reason: 'no-readable-log' });
 });
 

@@ -21,6 +21,7 @@ export function imagine({
     ran,
     inputs,
     text: (path) => files[path],
+    end: (path) => files[path],
     bytes: (path) => (files[path] === undefined ? undefined : Buffer.from(files[path], 'latin1')),
     list(path) {
       const below = [...Object.keys(files), ...Object.keys(links)].filter((file) => file.startsWith(`${path}/`));
