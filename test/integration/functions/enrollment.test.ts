@@ -212,6 +212,34 @@ describe('the life of a certificate', () => {
     expect(trail).not.toContain(token);
   });
 
+  test.each(
+    [
+      ['dynamodb', 'TransactWriteItems'],
+      ['iot', 'RegisterCertificateWithoutCA'],
+      ['iot', 'CreateThing'],
+      ['iot', 'AttachThingPrincipal'],
+      ['iot', 'AttachPolicy'],
+    ].flatMap(([service = '', operation = '']) =>
+      (['before', 'after'] as const).map((when) => ({ service, operation, when })),
+    ),
+  )('the function killed $when $operation: the same request enrols, with one use of the token', async (fault) => {
+    const serial = `KILL-${fault.operation}-${fault.when}`;
+    const keys = deviceKeys();
+    const body = csr(serial, keys);
+    const token = await newToken({ uses: 1 });
+    cloud.faults.set([{ ...fault, function: '*device-enroll*', error: 'kill', times: 1 }]);
+    expect((await est('simpleenroll', body, { token })).status).toBeGreaterThanOrEqual(500);
+    cloud.faults.set([]);
+    const identity = {
+      certificate: await certificateOf(await est('simpleenroll', body, { token })),
+      key: pemKey(keys),
+    };
+    const client = await openConnection(identity, deviceIdOf(serial));
+    await client.endAsync();
+    expect((await checkIn(identity)).status).toBe(200);
+    expect((await est('simpleenroll', csr('KILL-OTHER', deviceKeys()), { token })).status).toBe(403);
+  });
+
   test('renewal: the old certificate works until the new one is used, then it is switched off', async () => {
     const id = deviceIdOf('LIFE-4');
     const old = await enrol('LIFE-4');
