@@ -32,6 +32,7 @@ export interface System {
 }
 
 const LONGEST_TEXT = 1024 * 1024;
+const CHUNK = 16 * 1024;
 
 /** The machine that this program runs on. */
 export const thisSystem: System = {
@@ -67,12 +68,15 @@ function readPart(path: string, part: 'begin' | 'end'): Buffer {
   const descriptor = openSync(path, 'r');
   try {
     const start = part === 'end' ? Math.max(0, fstatSync(descriptor).size - LONGEST_TEXT) : 0;
-    const buffer = Buffer.alloc(LONGEST_TEXT);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < LONGEST_TEXT; length += read) {
-      read = readSync(descriptor, buffer, length, LONGEST_TEXT - length, start === 0 ? null : start + length);
+    const chunks: Buffer[] = [];
+    for (let length = 0; length < LONGEST_TEXT; ) {
+      const chunk = Buffer.alloc(Math.min(CHUNK, LONGEST_TEXT - length));
+      const read = readSync(descriptor, chunk, 0, chunk.length, start === 0 ? null : start + length);
+      if (read === 0) break;
+      chunks.push(chunk.subarray(0, read));
+      length += read;
     }
-    return Buffer.from(buffer.subarray(0, length));
+    return Buffer.concat(chunks);
   } finally {
     closeSync(descriptor);
   }
