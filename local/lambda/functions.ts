@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { AwsError, type Cloud, type Functions, type InvokeResult, type Json, type Principal } from '../cloud.ts';
 import { arnWildcard } from '../iam/wildcard.ts';
@@ -45,6 +45,8 @@ export class LambdaService implements Functions {
   readonly #permissions = new Map<string, InvokePermission[]>();
   readonly #eventInvoke = new Map<string, EventInvokeConfiguration>();
   readonly #queue: AsyncQueue;
+  /** Log files by function name. */
+  readonly #logs = new Map<string, WriteStream>();
 
   constructor(cloud: Cloud, settings: LambdaSettings) {
     this.#cloud = cloud;
@@ -161,6 +163,16 @@ export class LambdaService implements Functions {
   async stop(): Promise<void> {
     this.#queue.stop();
     await Promise.all([...this.#pools.values()].map((pool) => pool.stop()));
+    await Promise.all([...this.#logs.values()].map((log) => new Promise((resolve) => log.end(resolve))));
+  }
+
+  #log(name: string): WriteStream {
+    const open = this.#logs.get(name);
+    if (open !== undefined) return open;
+    const log = createWriteStream(join(this.#settings.logFolder, `${name}.log`), { flags: 'a' });
+    log.on('error', (error) => this.#cloud.log.warn(`the log of ${name} cannot be written: ${error.message}`));
+    this.#logs.set(name, log);
+    return log;
   }
 
   #pool(functionArn: string): Pool {
@@ -172,7 +184,6 @@ export class LambdaService implements Functions {
   #instanceSettings(configuration: FunctionConfiguration, instanceId: string): InstanceSettings {
     const { name, arn, memoryMegabytes, environment, folder } = configuration;
     const key = accessKey(arn);
-    const file = join(this.#settings.logFolder, `${name}.log`);
     const { speed } = this.#settings;
     return {
       environment: {
@@ -197,7 +208,7 @@ export class LambdaService implements Functions {
         LAMBDA_TASK_ROOT: folder,
       },
       clock: speed === 1 ? undefined : { cloud: this.#cloud.clock.now(), wall: Date.now(), speed },
-      print: (chunk) => appendFileSync(file, chunk),
+      print: (chunk) => this.#log(name).write(chunk),
     };
   }
 }

@@ -1,26 +1,40 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+  X509Certificate,
+} from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import {
   AlgorithmIdentifier,
   AttributeTypeAndValue,
   AttributeValue,
+  AuthorityKeyIdentifier,
   BasicConstraints,
   Certificate,
   ExtendedKeyUsage,
   Extension,
   Extensions,
   GeneralName,
+  id_ce_authorityKeyIdentifier,
   id_ce_basicConstraints,
   id_ce_extKeyUsage,
   id_ce_keyUsage,
   id_ce_subjectAltName,
+  id_ce_subjectKeyIdentifier,
   id_kp_serverAuth,
+  KeyIdentifier,
   KeyUsage,
   KeyUsageFlags,
   Name,
   RelativeDistinguishedName,
   SubjectAlternativeName,
+  SubjectKeyIdentifier,
   SubjectPublicKeyInfo,
   TBSCertificate,
   Validity,
@@ -109,6 +123,14 @@ function issue(issuerKey: KeyObject, { subject, publicKey, days, extensions }: I
   const serial = randomBytes(16);
   // A serial number is a positive integer in its shortest form: neither a sign bit nor a leading zero.
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
+  const identifiers = [
+    extension(id_ce_subjectKeyIdentifier, false, new SubjectKeyIdentifier(keyIdentifier(publicKey))),
+    extension(
+      id_ce_authorityKeyIdentifier,
+      false,
+      new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(keyIdentifier(createPublicKey(issuerKey))) }),
+    ),
+  ];
   const tbs = new TBSCertificate({
     version: Version.v3,
     serialNumber: new Uint8Array(serial).buffer,
@@ -117,7 +139,7 @@ function issue(issuerKey: KeyObject, { subject, publicKey, days, extensions }: I
     validity: new Validity({ notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + days * DAY) }),
     subject: name(subject),
     subjectPublicKeyInfo: AsnConvert.parse(publicKey.export({ type: 'spki', format: 'der' }), SubjectPublicKeyInfo),
-    extensions: new Extensions(extensions),
+    extensions: new Extensions([...extensions, ...identifiers]),
   });
   const signature = sign('sha256', Buffer.from(AsnConvert.serialize(tbs)), issuerKey);
   const certificate = new Certificate({
@@ -126,6 +148,12 @@ function issue(issuerKey: KeyObject, { subject, publicKey, days, extensions }: I
     signatureValue: new Uint8Array(signature).buffer,
   });
   return new X509Certificate(Buffer.from(AsnConvert.serialize(certificate))).toString();
+}
+
+/** The SHA-1 hash of the public key's bits, as RFC 5280 section 4.2.1.2 proposes. */
+function keyIdentifier(key: KeyObject): ArrayBuffer {
+  const info = AsnConvert.parse(key.export({ type: 'spki', format: 'der' }), SubjectPublicKeyInfo);
+  return new Uint8Array(createHash('sha1').update(Buffer.from(info.subjectPublicKey)).digest()).buffer;
 }
 
 function name(commonName: string): Name {
