@@ -9,7 +9,7 @@ import { withPolicies } from '../shared/identity/policy-docs.ts';
  * `docs/authorization.md`.
  */
 const docs = join(import.meta.dirname, '..', 'docs');
-const document = openApiDocument('https://api.example.org/v1');
+const document = openApiDocument('/v1');
 writeFileSync(join(docs, 'openapi.json'), `${JSON.stringify(document, null, 2)}\n`);
 writeFileSync(join(docs, 'api.md'), `${apiMarkdown(document).trimEnd()}\n`);
 

@@ -22,7 +22,7 @@ const tags: Readonly<Record<string, string>> = {
  * The OpenAPI 3.1 document of the management API, made from the routes and from the schemas that requests are validated
  * with.
  *
- * @param serverUrl where the API is, up to and including the stage (`…/v1`)
+ * @param serverUrl where the API is, up to and including the stage (`/v1`); relative to where the document is read
  */
 export function openApiDocument(serverUrl: string): Members {
   const paths: Record<string, Record<string, unknown>> = {};

@@ -9,7 +9,7 @@ import { problemKinds } from '../../../../shared/http/problem-kinds.ts';
 import { routes } from '../../../../shared/http/routes.ts';
 
 const docs = join(import.meta.dirname, '../../../../docs');
-const document = openApiDocument('https://api.example.org/v1');
+const document = openApiDocument('/v1');
 type Json = Record<string, unknown>;
 
 describe('The OpenAPI document', () => {
