@@ -47,7 +47,8 @@ export class Instance {
       execArgv: ['--disable-warning=ExperimentalWarning'],
       stdout: true,
       stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: configuration.memoryMegabytes },
+      // A small young generation: dozens of functions share the memory of one machine.
+      resourceLimits: { maxOldGenerationSizeMb: configuration.memoryMegabytes, maxYoungGenerationSizeMb: 8 },
     });
     this.#worker.stdout.on('data', (chunk: Buffer) => settings.print(chunk.toString()));
     this.#worker.stderr.on('data', (chunk: Buffer) => settings.print(chunk.toString()));
