@@ -1,7 +1,7 @@
-import type { Caller } from '../../shared/identity/caller.ts';
-import { loadPolicies } from '../../shared/identity/policy-set.ts';
-import { deviceResource } from '../../shared/identity/resource.ts';
-import { authenticationOf } from '../../shared/identity/step-up.ts';
+import type { Caller } from '../shared/identity/caller.ts';
+import { loadPolicies } from '../shared/identity/policy-set.ts';
+import { deviceResource } from '../shared/identity/resource.ts';
+import { authenticationOf } from '../shared/identity/step-up.ts';
 
 /**
  * `npm run bench:authorization`: what one authorization decision adds to a request, after the first of a worker, beside
