@@ -41,6 +41,8 @@ export interface GateInput {
 /** What one gate decided of one command, and why. Stored with the command and in the audit record. */
 export interface GateDecision {
   readonly gate: Gate;
+  /** When it was decided (RFC 3339, our clock). */
+  readonly at: string;
   readonly effect: GateEffect;
   /** The rule that decided. */
   readonly ruleId: RuleId;
