@@ -123,7 +123,7 @@ async function start(
   undo.push(() => store.close());
   const { clock, speed } = openClock(store, options.speed ?? 1, undo);
   const authority = localAuthority(store, join(folder, 'ca.pem'));
-  const trace = openTrace(options.trace, options.onCall);
+  const trace = openTrace(options.trace, log, options.onCall);
   undo.push(() => trace.close());
   const faults = new FaultPlan();
   faults.set(options.faults ?? []);

@@ -1,4 +1,6 @@
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { createWriteStream, openSync, type WriteStream } from 'node:fs';
+import type { Log } from '../cloud.ts';
+import { FolderUnusable } from '../runtime/folder.ts';
 
 /** One AWS call, as `--trace` writes it: a JSON object a line. */
 export interface TraceEntry {
@@ -25,16 +27,29 @@ export interface Trace {
   close(): Promise<void>;
 }
 
-/** Appends to `file`; writes nothing when there is none. `listener` sees every entry as well. */
-export function openTrace(file: string | undefined, listener?: (entry: TraceEntry) => void): Trace {
-  const stream: WriteStream | undefined = file === undefined ? undefined : createWriteStream(file, { flags: 'a' });
+/**
+ * Appends to `file`; writes nothing when there is none. `listener` sees every entry as well. Throws `FolderUnusable` when
+ * the file cannot be opened.
+ */
+export function openTrace(file: string | undefined, log: Log, listener?: (entry: TraceEntry) => void): Trace {
+  const stream = file === undefined ? undefined : open(file, log);
   return {
     record: (entry) => {
       listener?.(entry);
       stream?.write(`${JSON.stringify(entry)}\n`);
     },
     close: async () => {
-      if (stream !== undefined) await new Promise<void>((resolve) => stream.end(resolve));
+      if (stream !== undefined) await new Promise<void>((resolve) => stream.end(() => resolve()));
     },
   };
+}
+
+function open(file: string, log: Log): WriteStream {
+  try {
+    const stream = createWriteStream(file, { flags: 'a', fd: openSync(file, 'a') });
+    stream.on('error', (error) => log.warn(`${file} cannot be written any more: ${error.message}`));
+    return stream;
+  } catch {
+    throw new FolderUnusable(`${file} cannot be written; choose another file with --trace FILE.`);
+  }
 }

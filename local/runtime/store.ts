@@ -5,7 +5,7 @@ import type { Store } from '../cloud.ts';
 /** The data folder is held by another local cloud that is running. */
 export class StoreInUse extends Error {
   constructor(file: string) {
-    super(`${file} is in use by another local cloud`);
+    super(`${file} is in use by another local cloud; stop it, or choose another folder with --data DIR.`);
     this.name = 'StoreInUse';
   }
 }

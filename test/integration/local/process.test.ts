@@ -94,3 +94,12 @@ test('a fault plan that is wrong', async () => {
   expect(code).toBe(1);
   expect(error).toBe(`${file}: rule 1 of the fault plan needs service and error\n`);
 }, 30_000);
+
+test('a trace file that cannot be written', async () => {
+  const file = join(folder, 'nowhere', 'trace.jsonl');
+
+  const { code, error } = await run(['--empty', '--port', '0', '--trace', file]);
+
+  expect(code).toBe(1);
+  expect(error).toBe(`${file} cannot be written; choose another file with --trace FILE.\n`);
+}, 30_000);
