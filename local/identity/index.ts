@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type Provider from 'oidc-provider';
-import type { Cloud, Part } from '../cloud.ts';
+import type { Clock, Cloud, Part } from '../cloud.ts';
 import { acrOf, amrOf } from './claims.ts';
 import { type ProviderKeys, providerKeys } from './keys.ts';
 import { signInPage } from './page.ts';
@@ -11,6 +11,7 @@ import { demoUsers, findUser } from './users.ts';
 
 /** What runs between start and stop. */
 interface Running {
+  readonly clock: Clock;
   readonly issuer: string;
   readonly keys: ProviderKeys;
   readonly provider: Provider;
@@ -48,7 +49,7 @@ async function prepare(cloud: Cloud): Promise<Running> {
   const issuer = `http://localhost:${cloud.ports.issuer}`;
   const api = `http://localhost:${cloud.ports.api}`;
   const keys = await providerKeys(cloud.store);
-  const lookup = siteLookup(`${api}/v1`, () => administratorToken(issuer, keys));
+  const lookup = siteLookup(`${api}/v1`, () => administratorToken(issuer, keys, cloud.clock));
   const provider = createProvider({
     issuer,
     keys,
@@ -56,14 +57,17 @@ async function prepare(cloud: Cloud): Promise<Running> {
     store: cloud.store,
     consoleRedirects: [`${api}/`, `${api}/console/`],
   });
-  return { issuer, keys, provider, lookup };
+  return { clock: cloud.clock, issuer, keys, provider, lookup };
 }
 
+/** By the cloud's clock, which the functions that verify tokens follow. */
+const secondsOf = (clock: Clock): number => Math.floor(clock.now() / 1000);
+
 /** The token that the provider itself reads the sites with. */
-function administratorToken(issuer: string, keys: ProviderKeys): Promise<string> {
+function administratorToken(issuer: string, keys: ProviderKeys, clock: Clock): Promise<string> {
   const administrator = demoUsers.find((user) => user.roles.includes('administrator') && user.status === 'active');
   if (administrator === undefined) throw new Error('there is no demo administrator');
-  return mintToken(issuer, keys, administrator, [], { mfa: false, authTime: Math.floor(Date.now() / 1000) });
+  return mintToken(issuer, keys, administrator, [], { mfa: false, authTime: secondsOf(clock) });
 }
 
 function listener(running: Running): (request: IncomingMessage, response: ServerResponse) => void {
@@ -97,7 +101,7 @@ async function directToken(running: Running, request: IncomingMessage, response:
   }
   const token = await mintToken(running.issuer, running.keys, user, await siteIdsOf(user, running.lookup), {
     mfa: form.get('mfa') === 'yes',
-    authTime: Math.floor(Date.now() / 1000),
+    authTime: secondsOf(running.clock),
   });
   answer(response, 200, 'application/json', JSON.stringify({ access_token: token, token_type: 'Bearer' }));
 }

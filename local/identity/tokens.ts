@@ -21,7 +21,8 @@ export async function mintToken(
   siteIds: readonly string[],
   signIn: SignIn,
 ): Promise<string> {
-  const now = Math.floor(Date.now() / 1000);
+  // Issued in the moment of signing in.
+  const now = signIn.authTime;
   return new SignJWT({
     ...userClaims(user, siteIds),
     acr: acrOf(signIn),
