@@ -53,7 +53,7 @@ const rules = () => ({ issuers: [issuer], audience: 'wardline', rolesClaim: 'rol
 const startPart = async (): Promise<Part> => {
   const started = identityPart();
   // The provider uses no more of the cloud than this.
-  await started.attach?.({ store, ports } as unknown as Cloud);
+  await started.attach?.({ store, ports, clock: { now: Date.now, at: () => () => undefined } } as unknown as Cloud);
   await started.start?.();
   return started;
 };
