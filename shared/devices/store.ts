@@ -697,9 +697,9 @@ function certificatePart(table: Table, id: DeviceId, certificate: IssuedCertific
   };
 }
 
-/** The audit record as part of a transaction. */
+/** The audit record as part of a transaction. It never takes the place of another one. */
 export const auditPart = (table: Table, audit: AuditItem): WritePart => ({
-  Put: { TableName: table.name, Item: audit },
+  Put: { TableName: table.name, Item: audit, ConditionExpression: 'attribute_not_exists(pk)' },
 });
 
 /** Carries parts out: all or none. Parts may name different tables. */
