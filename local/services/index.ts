@@ -1,8 +1,11 @@
 import type { Part } from '../cloud.ts';
 import { DynamoDb } from './dynamodb/part.ts';
+import { eventsPart } from './events/part.ts';
 import { kmsPart } from './kms/part.ts';
 import { mappingsPart } from './mappings/part.ts';
 import { s3Part } from './s3/part.ts';
+import { schedulerPart } from './scheduler/part.ts';
+import { secretsPart } from './secrets/part.ts';
 import { snsPart } from './sns/part.ts';
 import { sqsPart } from './sqs/part.ts';
 import { Queues } from './sqs/queues.ts';
@@ -23,6 +26,9 @@ export const serviceParts = (options: ServiceOptions = {}): Part[] => {
     s3Part(),
     sqsPart(queues),
     snsPart(options.mailFile),
+    secretsPart(),
+    schedulerPart(),
+    eventsPart(),
     mappingsPart(dynamoDb, queues),
   ];
 };
