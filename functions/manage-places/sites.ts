@@ -50,6 +50,9 @@ export function siteOperations({ places, guard, directory }: Services) {
         ...before,
         name: body.name ?? before.name,
         timeZone: body.timeZone ?? before.timeZone,
+        maintenanceWindows: body.maintenanceWindows ?? before.maintenanceWindows,
+        blackouts: body.blackouts ?? before.blackouts,
+        freezes: body.freezes ?? before.freezes,
         updatedAt: receivedAt.toISOString(),
         version: before.version + 1,
       };
@@ -83,6 +86,6 @@ export function siteOperations({ places, guard, directory }: Services) {
   };
 }
 
-function input({ name, timeZone }: Site): Record<string, unknown> {
-  return { name, timeZone };
+function input({ name, timeZone, maintenanceWindows, blackouts, freezes }: Site): Record<string, unknown> {
+  return { name, timeZone, maintenanceWindows, blackouts, freezes };
 }

@@ -29,12 +29,13 @@ export function unitOperations({ places, guard }: Services) {
       const permit = await guard.permit(caller, 'CreateUnit', siteResource(site.id), partition, receivedAt);
       const at = receivedAt.toISOString();
       const id = `u-${ulid(receivedAt.getTime()).toLowerCase()}`;
-      const { timeZone, ...rest } = body;
+      const { name, acuityTier, ...rest } = body;
       const unit: Unit = {
         id,
         siteId: site.id,
-        ...rest,
-        ...(timeZone === undefined ? {} : { timeZone }),
+        name,
+        acuityTier,
+        ...present(rest),
         createdAt: at,
         updatedAt: at,
         version: 1,
@@ -87,16 +88,31 @@ async function requireUnit(places: PlaceStore, siteId: string, unitId: string): 
 }
 
 function changed(before: Unit, changes: UnitChanges): Unit {
-  const { timeZone: zoneBefore, ...rest } = before;
-  const timeZone = changes.timeZone === undefined ? zoneBefore : (changes.timeZone ?? undefined);
+  const { timeZone, maintenanceWindows, blackouts, spares, ...rest } = before;
   return {
     ...rest,
     name: changes.name ?? before.name,
     acuityTier: changes.acuityTier ?? before.acuityTier,
-    ...(timeZone === undefined ? {} : { timeZone }),
+    ...present({
+      timeZone: after(timeZone, changes.timeZone),
+      maintenanceWindows: after(maintenanceWindows, changes.maintenanceWindows),
+      blackouts: after(blackouts, changes.blackouts),
+      spares: after(spares, changes.spares),
+    }),
   };
 }
 
-function input({ name, acuityTier, timeZone }: Unit): Record<string, unknown> {
-  return { name, acuityTier, ...(timeZone === undefined ? {} : { timeZone }) };
+/** Left out keeps, `null` removes. */
+function after<Value>(before: Value | undefined, change: Value | null | undefined): Value | undefined {
+  return change === undefined ? before : (change ?? undefined);
+}
+
+function present<Members extends object>(members: Members): { [Name in keyof Members]?: NonNullable<Members[Name]> } {
+  const entries = Object.entries(members).filter(([, value]) => value !== undefined);
+  // Exactly the members that have a value are left, which is what the type says.
+  return Object.fromEntries(entries) as { [Name in keyof Members]?: NonNullable<Members[Name]> };
+}
+
+function input({ name, acuityTier, timeZone, maintenanceWindows, blackouts, spares }: Unit): Record<string, unknown> {
+  return { name, acuityTier, ...present({ timeZone, maintenanceWindows, blackouts, spares }) };
 }

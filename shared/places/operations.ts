@@ -61,7 +61,7 @@ export const placeOperations = {
   },
   updateUnit: {
     summary: 'Change a care unit',
-    description: 'Members that are left out stay as they are; `timeZone: null` goes back to the zone of the site.',
+    description: 'Members that are left out stay as they are; `null` goes back to what the site says.',
     tag,
     body: UnitChanges,
     conditional: true,

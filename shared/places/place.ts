@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { DeviceClass } from '../devices/device.ts';
+import { Blackout, Freeze, listOf, WeeklyWindow } from './calendar.ts';
 
 /** How much harm an interruption does where the device stands (safety rule R7). */
 export const AcuityTier = {
@@ -47,12 +49,54 @@ const Tier = v.pipe(
   v.description('T0 intensive care, operating rooms, emergency; T1 step-down; T2 wards and clinics; T3 administration'),
 );
 
+const windows = (description: string) => v.pipe(listOf(WeeklyWindow, 21), v.description(description));
+const blackouts = (description: string) => v.pipe(listOf(Blackout, 21), v.description(description));
+
+const Freezes = v.pipe(
+  listOf(Freeze, 50),
+  v.description('Stretches of days in which nothing is installed, whatever the windows say'),
+);
+
+const Spare = v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_000)));
+
+/** The least number of working devices of each class that must stay in service (safety rule R8). */
+export const Spares = v.pipe(
+  v.strictObject({
+    [DeviceClass.Phone]: Spare,
+    [DeviceClass.Tablet]: Spare,
+    [DeviceClass.Workstation]: Spare,
+    [DeviceClass.InfusionPump]: Spare,
+    [DeviceClass.PatientMonitor]: Spare,
+    [DeviceClass.Ventilator]: Spare,
+    [DeviceClass.Other]: Spare,
+  } satisfies Record<DeviceClass, typeof Spare>),
+  v.description('Least number of working devices of a class that must stay in service in the unit'),
+);
+export type Spares = v.InferOutput<typeof Spares>;
+
+const siteCalendar = {
+  maintenanceWindows: windows('When updates may be installed, for units that say nothing else; none = at any time'),
+  blackouts: blackouts('Shift changes, for units that say nothing else'),
+  freezes: Freezes,
+};
+
+const unitCalendar = {
+  maintenanceWindows: windows("Instead of the site's; none = at any time"),
+  blackouts: blackouts("Instead of the site's"),
+};
+
 /** What a person says of a new site. */
-export const SiteInput = v.strictObject({ name: Name, timeZone: TimeZone });
+export const SiteInput = v.strictObject({
+  name: Name,
+  timeZone: TimeZone,
+  maintenanceWindows: v.optional(siteCalendar.maintenanceWindows, []),
+  blackouts: v.optional(siteCalendar.blackouts, []),
+  freezes: v.optional(siteCalendar.freezes, []),
+});
 export type SiteInput = v.InferOutput<typeof SiteInput>;
 
-/** What may be changed of a site. */
-export const SiteChanges = v.partial(SiteInput);
+/** What may be changed of a site; a list is replaced whole. */
+export const SiteChanges = v.partial(v.strictObject({ name: Name, timeZone: TimeZone, ...siteCalendar }));
 export type SiteChanges = v.InferOutput<typeof SiteChanges>;
 
 /** What a person says of a new care unit. */
@@ -60,14 +104,20 @@ export const UnitInput = v.strictObject({
   name: Name,
   acuityTier: Tier,
   timeZone: v.optional(v.pipe(TimeZone, v.description("Only when it differs from the site's"))),
+  maintenanceWindows: v.optional(unitCalendar.maintenanceWindows),
+  blackouts: v.optional(unitCalendar.blackouts),
+  spares: v.optional(Spares),
 });
 export type UnitInput = v.InferOutput<typeof UnitInput>;
 
-/** What may be changed of a care unit; `timeZone: null` goes back to the site's. */
+/** What may be changed of a care unit; a list is replaced whole, `null` goes back to what the site says. */
 export const UnitChanges = v.strictObject({
   name: v.optional(Name),
   acuityTier: v.optional(Tier),
   timeZone: v.optional(v.nullable(TimeZone)),
+  maintenanceWindows: v.optional(v.nullable(unitCalendar.maintenanceWindows)),
+  blackouts: v.optional(v.nullable(unitCalendar.blackouts)),
+  spares: v.optional(v.nullable(Spares)),
 });
 export type UnitChanges = v.InferOutput<typeof UnitChanges>;
 
@@ -78,7 +128,16 @@ const kept = {
 };
 
 /** A site (hospital, clinic) as stored and shown. */
-export const Site = v.object({ id: v.string(), name: v.string(), timeZone: v.string(), ...kept });
+export const Site = v.object({
+  id: v.string(),
+  name: v.string(),
+  timeZone: v.string(),
+  // A site of before there were calendars has none.
+  maintenanceWindows: v.optional(siteCalendar.maintenanceWindows, []),
+  blackouts: v.optional(siteCalendar.blackouts, []),
+  freezes: v.optional(siteCalendar.freezes, []),
+  ...kept,
+});
 export type Site = v.InferOutput<typeof Site>;
 
 /** A care unit as stored and shown. */
@@ -88,6 +147,9 @@ export const Unit = v.object({
   name: v.string(),
   acuityTier: Tier,
   timeZone: v.optional(v.string()),
+  maintenanceWindows: v.optional(unitCalendar.maintenanceWindows),
+  blackouts: v.optional(unitCalendar.blackouts),
+  spares: v.optional(Spares),
   ...kept,
 });
 export type Unit = v.InferOutput<typeof Unit>;

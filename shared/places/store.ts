@@ -100,7 +100,7 @@ export class PlaceStore {
   }
 
   /** Stores a new site with its audit record. */
-  async createSite(site: Site, audit: AuditItem): Promise<void> {
+  async createSite(site: v.InferInput<typeof Site>, audit: AuditItem): Promise<void> {
     await this.#write([
       {
         Put: {
@@ -115,19 +115,24 @@ export class PlaceStore {
 
   /** Changes a site; false, and nothing written, when it is no longer at the version before. */
   updateSite(site: Site, audit: AuditItem): Promise<boolean> {
-    const { name, timeZone, updatedAt, version } = site;
+    const { name, timeZone, maintenanceWindows, blackouts, freezes, updatedAt, version } = site;
     const { pk, sk, gsi1sk } = siteItem(site);
     return this.#attempt([
       {
         Update: {
           TableName: this.#table.name,
           Key: { pk, sk },
-          UpdateExpression: 'SET #name = :name, #zone = :zone, updatedAt = :at, version = :new, gsi1sk = :position',
+          UpdateExpression:
+            'SET #name = :name, #zone = :zone, maintenanceWindows = :windows, blackouts = :blackouts, ' +
+            'freezes = :freezes, updatedAt = :at, version = :new, gsi1sk = :position',
           ConditionExpression: 'version = :old',
           ExpressionAttributeNames: { '#name': 'name', '#zone': 'timeZone' },
           ExpressionAttributeValues: {
             ':name': name,
             ':zone': timeZone,
+            ':windows': maintenanceWindows,
+            ':blackouts': blackouts,
+            ':freezes': freezes,
             ':at': updatedAt,
             ':new': version,
             ':old': version - 1,
@@ -251,7 +256,7 @@ export class PlaceStore {
   }
 }
 
-function siteItem(site: Site) {
+function siteItem(site: v.InferInput<typeof Site>) {
   return {
     pk: sitePartition(site.id),
     sk: siteSortKey,

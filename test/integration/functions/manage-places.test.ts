@@ -65,6 +65,29 @@ describe('Sites', () => {
     ]);
   });
 
+  test('hold a calendar, each list of which is replaced whole', async () => {
+    const night = { days: ['sat', 'sun'], from: '22:00', to: '04:00' };
+    const { siteId, etag } = await createSite({ ...chicago, maintenanceWindows: [night] });
+    const freeze = { name: 'Go-live', from: '2027-11-24T00:00', to: '2027-11-29T06:00' };
+    const change = { caller: ada, path: { siteId } };
+    const frozen = await call(handler, 'updateSite', {
+      ...change,
+      body: { freezes: [freeze] },
+      headers: { 'If-Match': etag },
+    });
+    expect(frozen).toMatchObject({
+      status: 200,
+      body: { maintenanceWindows: [night], blackouts: [], freezes: [freeze] },
+    });
+    const read = await call(handler, 'getSite', change);
+    expect(read.body).toEqual(frozen.body);
+    const body = { freezes: [{ ...freeze, to: '2027-11-24T00:00' }] };
+    const wrong = await call(handler, 'updateSite', { ...change, body, headers: { 'If-Match': '"2"' } });
+    expect(wrong).toMatchObject({ status: 400, body: { errors: [{ pointer: '/freezes/0' }] } });
+    const trail = await call(handler, 'listSiteAudit', { caller: callerWith('auditor'), path: { siteId } });
+    expect(trail.body['items']).toMatchObject([{ before: { freezes: [] }, after: { freezes: [freeze] } }, {}]);
+  });
+
   test('are changed by one of many at the same moment', async () => {
     const { siteId, etag } = await createSite();
     const attempts = Array.from({ length: 8 }, (_, name) =>
@@ -200,6 +223,32 @@ describe('Care units', () => {
     expect(
       (await call(handler, 'deleteSite', { caller: ada, path: { siteId }, headers: { 'If-Match': '*' } })).status,
     ).toBe(409);
+  });
+
+  test('have hours and spares of their own, and go back to those of the site', async () => {
+    const { siteId } = await createSite();
+    const own = {
+      maintenanceWindows: [{ days: ['sun'], from: '02:00', to: '05:00' }],
+      blackouts: [{ name: 'Shift change', days: ['mon'], from: '06:30', to: '07:30' }],
+      spares: { 'infusion-pump': 4 },
+    };
+    const body = { name: 'ICU', acuityTier: 'T0', ...own };
+    const created = await call(handler, 'createUnit', { caller: ada, path: { siteId }, body });
+    expect(created).toMatchObject({ status: 201, body: own });
+    const change = { caller: ada, path: { siteId, unitId: String(created.body['id']) } };
+    const changed = await call(handler, 'updateUnit', {
+      ...change,
+      body: { maintenanceWindows: null, blackouts: [], spares: { ventilator: 2 } },
+      headers: { 'If-Match': '"1"' },
+    });
+    expect(changed).toMatchObject({ status: 200, body: { blackouts: [], spares: { ventilator: 2 } } });
+    expect(changed.body).not.toHaveProperty('maintenanceWindows');
+    const read = await call(handler, 'getUnit', change);
+    expect(read.body).toEqual(changed.body);
+    for (const spares of [{ pump: 1 }, { ventilator: -1 }, { ventilator: 1.5 }]) {
+      const wrong = await call(handler, 'createUnit', { caller: ada, path: { siteId }, body: { ...body, spares } });
+      expect([spares, wrong.status]).toEqual([spares, 400]);
+    }
   });
 
   test('count correctly when many are made at once', async () => {
