@@ -1,3 +1,4 @@
+import { brakeReader } from '../shared/brake/store.ts';
 import { byDevice, wakeFor } from '../shared/commands/push.ts';
 import { readQueue } from '../shared/commands/store.ts';
 import type { Channel } from '../shared/devices/device.ts';
@@ -23,7 +24,7 @@ export async function measure(channel: Channel): Promise<Measurements> {
     const outcome = await serveCheckIn(
       table,
       { caller: callerFor(device, channel), message: message(now, more), receivedAt: now },
-      { now: () => now, random: () => 0 },
+      { now: () => now, random: () => 0, readBrakes: brakeReader(devices.directory) },
     );
     if ('refusal' in outcome) throw new Error(`refused: ${outcome.refusal}`);
     replyBytes = Math.max(replyBytes, Buffer.byteLength(JSON.stringify(outcome.reply)));

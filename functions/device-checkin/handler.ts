@@ -4,6 +4,7 @@ import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane';
 import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { openTable, requiredEnvironment } from '../../shared/aws/dynamodb.ts';
 import { iotPublisher } from '../../shared/aws/iot-publisher.ts';
+import { brakeReader } from '../../shared/brake/store.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { checkInJournal } from './journal.ts';
 import { type HttpsCheckIn, serveHttps } from './over-https.ts';
@@ -11,7 +12,11 @@ import { isMqttCheckIn, type MqttCheckIn, serveMqtt } from './over-mqtt.ts';
 
 const means = {
   table: openTable(requiredEnvironment('DEVICES_TABLE')),
-  surroundings: { now: systemClock, random: Math.random },
+  surroundings: {
+    now: systemClock,
+    random: Math.random,
+    readBrakes: brakeReader(openTable(requiredEnvironment('DIRECTORY_TABLE'))),
+  },
   publish: iotPublisher(new IoTDataPlaneClient()),
   journal: checkInJournal(new Logger(), new Metrics()),
 };

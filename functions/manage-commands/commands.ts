@@ -19,11 +19,12 @@ import { CommandPositionSchema } from './position.ts';
 /** What the operations on commands work with. */
 export interface Services {
   readonly devices: Table;
+  readonly directory: Table;
   readonly guard: Guard;
 }
 
 /** The operations on commands. */
-export function commandHandlers({ devices, guard }: Services) {
+export function commandHandlers({ devices, directory, guard }: Services) {
   return {
     listCommands: operation(commandOperations.listCommands, async ({ caller, path, query, receivedAt }) => {
       const device = await requireDevice(devices, path);
@@ -40,24 +41,17 @@ export function commandHandlers({ devices, guard }: Services) {
       const partition = devicePartition(device.id);
       const action = commandActions[body.type];
       const permit = await guard.permit(caller, action, deviceResource(device), partition, receivedAt);
-      const { command } = await queueCommand(devices, {
-        deviceId: device.id,
-        request: body,
-        requestedBy: actorOf(caller),
-        idempotencyKey,
-        // The parameters stay out of the trail: a message to a ward can hold anything.
-        audit: ({ id, type, expiresAt }) =>
-          auditRecord(
-            partition,
-            {
-              ...permit,
-              ...(body.reason === undefined ? {} : { reason: body.reason }),
-              after: { commandId: id, type, expiresAt },
-            },
-            receivedAt,
-          ),
-        now: receivedAt,
-      });
+      const { command } = await queueCommand(
+        { devices, directory },
+        {
+          deviceId: device.id,
+          request: body,
+          requestedBy: actorOf(caller),
+          idempotencyKey,
+          entry: permit,
+          now: receivedAt,
+        },
+      );
       return { body: command, headers: { location: `/v1/devices/${device.id}/commands/${command.id}` } };
     }),
 

@@ -6,7 +6,8 @@ import { loadPolicies } from '../../shared/identity/policy-set.ts';
 import { commandHandlers } from './commands.ts';
 
 const devices = openTable(requiredEnvironment('DEVICES_TABLE'));
+const directory = openTable(requiredEnvironment('DIRECTORY_TABLE'));
 const guard = new Guard(loadPolicies(), (record) => keepRecord(devices, record));
 
 /** Commands of the management API. */
-export const handler = serve('manage-commands', commandHandlers({ devices, guard }));
+export const handler = serve('manage-commands', commandHandlers({ devices, directory, guard }));

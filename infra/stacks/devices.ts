@@ -64,9 +64,13 @@ export class DevicesStack extends Stack {
       invocation: { kind: 'asynchronous', failures: this.messageFailures, maxAge: Duration.minutes(5) },
       reservedConcurrency: 200,
       timeout: Duration.seconds(10),
-      environment: { DEVICES_TABLE: data.devices.tableName },
+      environment: { DEVICES_TABLE: data.devices.tableName, DIRECTORY_TABLE: data.directory.tableName },
       statements: [
         tableAccess(data.devices, ['Query', 'GetItem', 'PutItem', 'UpdateItem', 'DeleteItem']),
+        // Of the Directory table nothing but the brakes that are pulled.
+        allow(['dynamodb:Query'], [data.directory.tableArn], {
+          'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': 'BRAKE' },
+        }),
         allow(['iot:Publish'], replies),
       ],
       wildcards: Object.fromEntries(replies.map((topic) => [topic, 'Answers each device on a topic of its own.'])),

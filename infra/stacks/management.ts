@@ -121,9 +121,10 @@ export class ManagementStack extends Stack {
       },
     });
     const commands = served('manage-commands', 'Commands: queue, list, look up, cancel', {
-      environment: { DEVICES_TABLE: data.devices.tableName },
+      environment: { DEVICES_TABLE: data.devices.tableName, DIRECTORY_TABLE: data.directory.tableName },
       statements: [
         tableAccess(data.devices, ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']),
+        tableAccess(data.directory, ['Query']),
       ],
     });
     const describe = served('describe-api', 'The OpenAPI document', {

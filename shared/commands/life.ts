@@ -1,4 +1,5 @@
 import { type CommandChange, CommandStatus, type StoredCommand } from './command.ts';
+import type { GateDecision } from './gates/gate.ts';
 import { isVerifiable, verificationHours } from './verification.ts';
 
 const { Queued, Pushed, Delivered, Acknowledged, Verified, Failed, Deferred, Expired, Cancelled } = CommandStatus;
@@ -65,6 +66,28 @@ export function changed(command: StoredCommand, change: WantedChange): StoredCom
     ...(waits ? { verifyUntil: hoursAfter(change.at, verificationHours) } : {}),
     ...(closes ? { closedAt: change.at } : {}),
   };
+}
+
+/** Gates that hold back a command that is stored; the `source` of such a deferral. */
+const holdingGates: ReadonlySet<string> = new Set(['interlock', 'brake']);
+
+/** Whether it waits because a gate said so, not the device: then it is looked at again at every check-in. */
+export const isHeldByGate = (command: StoredCommand): boolean =>
+  command.status === Deferred && holdingGates.has(command.history.at(-1)?.source ?? '');
+
+/**
+ * The command that a gate holds back. One that was handed out before stays as it is: the device may be at it, and
+ * `deferred` would say that it is not. It is only not handed out again. While the gate's reason stays the same, and the
+ * time to look again has not come, nothing changes, so that a device that checks in often costs no writes.
+ */
+export function heldBack(command: StoredCommand, decision: GateDecision): StoredCommand {
+  if (command.status === Delivered) return command;
+  const { gate, reason, at, until } = decision;
+  const last = command.history.at(-1);
+  const again = isHeldByGate(command) && last?.source === gate && last.reason === reason;
+  if (again && command.deferredUntil !== undefined && command.deferredUntil > at) return command;
+  const change = { status: Deferred, at, source: gate, reason, ...(until === undefined ? {} : { until }) };
+  return changed(command, change) ?? command;
 }
 
 /** The acknowledged command at the end of its verification window: it stays what the device said, and ends. */

@@ -292,16 +292,19 @@ function rememberPut(table: Table, id: DeviceId, keyHash: string, remembered: Re
 }
 
 /**
- * Stores a new command with its audit record and its idempotency key, if the queue is still as it was read: the
- * device's `queueSeq` is the lock, so that of two equal requests at the same moment the second one sees the first.
+ * Stores a new command with its audit record, its idempotency key and what its gates need written, if the queue is still
+ * as it was read: the device's `queueSeq` is the lock, so that of two equal requests at the same moment the second one
+ * sees the first.
  *
- * @returns false when the queue changed since, so that nothing was stored
+ * @param gates their conditions decide as well: a limit that was used up since is one
+ * @returns false when the queue, or what a gate decided on, changed since, so that nothing was stored
  */
 export async function insertCommand(
   table: Table,
   device: Device,
   command: StoredCommand,
-  audit: AuditItem,
+  audit: readonly AuditItem[],
+  gates: readonly WritePart[],
   remembered: { readonly keyHash: string; readonly request: string } | undefined,
   now: Date,
 ): Promise<boolean> {
@@ -320,7 +323,8 @@ export async function insertCommand(
       },
     },
     { Put: { TableName: table.name, Item: openItem(command), ConditionExpression: 'attribute_not_exists(pk)' } },
-    auditPart(table, audit),
+    ...audit.map((item) => auditPart(table, item)),
+    ...gates,
   ];
   if (remembered !== undefined) {
     const { keyHash, request } = remembered;

@@ -1,14 +1,19 @@
 import { ulid } from 'ulid';
-import type { AuditItem } from '../audit/record.ts';
+import { type AuditEntry, type AuditItem, AuditOutcome, auditRecord } from '../audit/record.ts';
+import { keepRecord } from '../audit/store.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { retryContention } from '../aws/retry.ts';
+import { brakeDecision } from '../brake/brake.ts';
+import { listBrakes } from '../brake/store.ts';
 import { canonicalJson, contentHash } from '../canonical-json.ts';
 import { type Device, type DeviceId, Lifecycle } from '../devices/device.ts';
+import { devicePartition } from '../devices/keys.ts';
 import { problems } from '../http/problem.ts';
 import { validate } from '../http/validate.ts';
 import { type Command, type CommandId, CommandStatus, type StoredCommand } from './command.ts';
 import { isOverdue, shown } from './expiry.ts';
-import { changed, isFinal, isUnanswered } from './life.ts';
+import { authorized, type CommandGate, deferralOf, GateRefusal, type Passage, passGates } from './gates/pipeline.ts';
+import { changed, heldBack, isFinal, isUnanswered } from './life.ts';
 import {
   type CommandPosition,
   changeCommand,
@@ -24,6 +29,13 @@ import { CommandRequest, commandTraits, longestExpiryDays } from './types.ts';
 /** Most open commands of one device. More is a mistake of whoever asks, and would not reach the device in one reply. */
 export const openLimit = 100;
 
+/** What the writer works with. */
+export interface CommandTables {
+  readonly devices: Table;
+  /** Places, limits, brakes. */
+  readonly directory: Table;
+}
+
 /** Who asks for a command, and how it is recorded. */
 export interface QueueRequest {
   readonly deviceId: DeviceId;
@@ -33,8 +45,8 @@ export interface QueueRequest {
   readonly requestedBy: string;
   /** `Idempotency-Key`: the same key and request by the same person within 24 h gives the same command. */
   readonly idempotencyKey?: string | undefined;
-  /** Makes the audit record that goes into the same transaction. */
-  readonly audit: (command: Command, device: Device) => AuditItem;
+  /** The beginning of the audit record, from the decision that the caller may do this: `Guard.permit`. */
+  readonly entry: AuditEntry;
   readonly now: Date;
 }
 
@@ -46,12 +58,16 @@ export interface QueuedCommand {
 
 /**
  * The one writer of commands: whoever asks for something to be done by a device (person, rollout, event) goes through
- * here. Two or three requests: head and queue with the idempotency key, then one transaction.
+ * here, and through its gates in their order: authorization, approval, limiter, interlock, brake. What they decided is
+ * stored with the command and in the audit record; a refusal leaves an audit record of its own.
+ *
+ * Requests: head and queue with the idempotency key, what the gates need to know, then one transaction.
  *
  * @throws ProblemError 400 for a request that is not valid, 404 for an unknown device, 409 for a device that is not
  *   enrolled, a full queue, or an idempotency key that was used for another request
+ * @throws GateRefusal (409) when a gate says no
  */
-export async function queueCommand(table: Table, asked: QueueRequest): Promise<QueuedCommand> {
+export async function queueCommand(tables: CommandTables, asked: QueueRequest): Promise<QueuedCommand> {
   const request = validate(CommandRequest, asked.request);
   const expiresAt = expiryOf(request, asked.now);
   const remembered =
@@ -59,20 +75,21 @@ export async function queueCommand(table: Table, asked: QueueRequest): Promise<Q
       ? undefined
       : { keyHash: contentHash([asked.requestedBy, asked.idempotencyKey]), request: contentHash(asked.request) };
   for (let tries = 0; tries < 10; tries += 1) {
-    const answer = await retryContention(() => tryToQueue(table, asked, request, expiresAt, remembered));
+    const answer = await retryContention(() => tryToQueue(tables, asked, request, expiresAt, remembered));
     if (answer !== undefined) return answer;
   }
   throw problems.unavailable('Too many commands are being queued for this device at the same moment.');
 }
 
 async function tryToQueue(
-  table: Table,
+  tables: CommandTables,
   asked: QueueRequest,
   request: CommandRequest,
   expiresAt: string,
   remembered: { readonly keyHash: string; readonly request: string } | undefined,
 ): Promise<QueuedCommand | undefined> {
   const { deviceId, now } = asked;
+  const table = tables.devices;
   const [queue, earlier] = await Promise.all([
     readQueue(table, deviceId, { consistent: true }),
     remembered === undefined ? undefined : getRememberedRequest(table, deviceId, remembered.keyHash),
@@ -100,10 +117,57 @@ async function tryToQueue(
   if (open.length >= openLimit) {
     throw problems.conflict(`The device has ${open.length} open commands already; cancel some or wait for it.`);
   }
-  const command = newCommand(asked, request, expiresAt, device, queue.open);
-  const visible = shown(command, now.getTime());
-  const stored = await insertCommand(table, device, command, asked.audit(visible, device), remembered, now);
-  return stored ? { command: visible, created: true } : undefined;
+  const passage = await passRecorded(tables, asked, request, device);
+  const command = newCommand(asked, request, expiresAt, device, queue.open, passage);
+  const audit = recordOf(asked, command);
+  const stored = await insertCommand(table, device, command, [audit], passage.parts, remembered, now);
+  return stored ? { command: shown(command, now.getTime()), created: true } : undefined;
+}
+
+/** The gates, in their order. */
+const gatesOf = (tables: CommandTables, asked: QueueRequest): readonly CommandGate[] => [
+  async ({ requestedBy, now }) => ({ decision: authorized(asked.entry.policyIds ?? [], requestedBy, now) }),
+  async ({ device, request, now }) => ({
+    decision: brakeDecision(await listBrakes(tables.directory), request.type, device, 'write', now),
+  }),
+];
+
+/** Passes the gates; a refusal is recorded before it is thrown. */
+async function passRecorded(
+  tables: CommandTables,
+  asked: QueueRequest,
+  request: CommandRequest,
+  device: Device,
+): Promise<Passage> {
+  const { requestedBy, now } = asked;
+  try {
+    return await passGates(gatesOf(tables, asked), { device, request, requestedBy, now });
+  } catch (error) {
+    if (error instanceof GateRefusal) {
+      const entry = {
+        ...asked.entry,
+        outcome: AuditOutcome.Refused,
+        reason: error.message,
+        after: { type: request.type, decisions: error.decisions },
+      };
+      await keepRecord(tables.devices, auditRecord(devicePartition(device.id), entry, now));
+    }
+    throw error;
+  }
+}
+
+/** The audit record of a stored command. Its parameters stay out of the trail: a message to a ward can hold anything. */
+function recordOf(asked: QueueRequest, command: StoredCommand): AuditItem {
+  const { id, type, expiresAt, decisions, reason } = command;
+  return auditRecord(
+    devicePartition(command.deviceId),
+    {
+      ...asked.entry,
+      ...(reason === undefined ? {} : { reason }),
+      after: { commandId: id, type, expiresAt, decisions },
+    },
+    asked.now,
+  );
 }
 
 /** Whether asking for `request` would add nothing to the open `command`. */
@@ -135,9 +199,10 @@ function newCommand(
   expiresAt: string,
   device: Device,
   open: readonly StoredCommand[],
+  { decisions }: Passage,
 ): StoredCommand {
   const at = asked.now.toISOString();
-  return {
+  const queued: StoredCommand = {
     id: nextId(commandTraits[request.type].priority, asked.now.getTime(), open),
     deviceId: device.id,
     type: request.type,
@@ -148,9 +213,12 @@ function newCommand(
     requestedBy: asked.requestedBy,
     ...(request.reason === undefined ? {} : { reason: request.reason }),
     history: [{ status: CommandStatus.Queued, at, source: asked.requestedBy }],
+    decisions,
     revision: 1,
     seq: device.queueSeq + 1,
   };
+  const held = deferralOf(decisions);
+  return held === undefined ? queued : heldBack(queued, held);
 }
 
 /**

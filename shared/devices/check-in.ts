@@ -1,6 +1,6 @@
 import { type CommandChange, CommandStatus, type StoredCommand } from '../commands/command.ts';
 import { isOverdue } from '../commands/expiry.ts';
-import { changed, closedUnverified, isFinal, isUnanswered } from '../commands/life.ts';
+import { changed, closedUnverified, isFinal, isHeldByGate, isUnanswered } from '../commands/life.ts';
 import { type Evidence, isVerifiedBy } from '../commands/verification.ts';
 import type { CheckInMessage, CheckInReply, CommandResult, HandedCommand } from '../protocols/agent/messages.ts';
 import type { Channel, Device } from './device.ts';
@@ -107,9 +107,11 @@ function evidenceOf({ device, message, receivedAt }: CheckIn): Evidence {
 const expired = (command: StoredCommand): StoredCommand =>
   changed(command, { status: CommandStatus.Expired, at: command.expiresAt, source: 'clock' }) ?? command;
 
-/** Whether the device may have the command now. One that was delivered and not answered is handed out again each time. */
+/** Whether the device may have the command now, as far as its gates let it. One that was delivered and not answered is handed out again each time. */
 export function mayBeHandedOut(command: StoredCommand, now: number): boolean {
   if (isFinal(command) || !isUnanswered(command) || isOverdue(command, now)) return false;
+  // A gate is asked again each time: what it waited for may have come early.
+  if (isHeldByGate(command)) return true;
   return command.deferredUntil === undefined || Date.parse(command.deferredUntil) <= now;
 }
 

@@ -1,6 +1,8 @@
 import type { Table } from '../aws/dynamodb.ts';
 import { retryContention } from '../aws/retry.ts';
+import type { ReadBrakes } from '../brake/store.ts';
 import type { StoredCommand } from '../commands/command.ts';
+import { heldBack } from '../commands/life.ts';
 import { changeCommand, type Queue, readQueue } from '../commands/store.ts';
 import type { CheckInMessage, CheckInReply } from '../protocols/agent/messages.ts';
 import {
@@ -14,6 +16,7 @@ import {
 } from './check-in.ts';
 import type { Device } from './device.ts';
 import { type HeadChanges, headChanges } from './head-changes.ts';
+import { holdBack } from './hold-back.ts';
 import { type Caller, isRefusal, type Refusal, recognize } from './recognize.ts';
 import { type DesiredState, getDesiredState, saveHeadChanges } from './store.ts';
 
@@ -43,12 +46,16 @@ export interface Surroundings {
   readonly now: () => number;
   /** 0 to 1 */
   readonly random: () => number;
+  /** Asked only when there is something to hand out that a brake can stop. */
+  readonly readBrakes: ReadBrakes;
 }
 
 /**
  * One check-in, from the message to the reply. One request when it brings nothing new; one more for each thing that
  * changes. Everything that it writes can be written again: a check-in that broke off is repeated by the device, and
  * ends as if it had happened once.
+ *
+ * Before anything is handed out its gates are asked again: what may not run now waits, with the reason.
  *
  * A delivery is recorded before the command is handed out. So a command that was cancelled never reaches the device,
  * and one that did can be seen to have.
@@ -65,13 +72,24 @@ export async function serveCheckIn(table: Table, incoming: Incoming, surrounding
   const changes = headChanges(queue.device, caller, message, receivedAt);
   const checkIn: CheckIn = { device: afterChanges(queue.device, changes), message, receivedAt, now };
   const settled = open.map((command) => settle(command, checkIn));
-  const { chosen, more } = chooseHandOut(settled, now);
+  const held = await holdBack(
+    settled.filter((command) => mayBeHandedOut(command, now)),
+    checkIn,
+    surroundings.readBrakes,
+  );
+  const { chosen, more } = chooseHandOut(
+    settled.filter((command) => !held.has(command.id)),
+    now,
+  );
   const chosenIds = new Set(chosen.map((command) => command.id));
   const decide = (command: StoredCommand): StoredCommand | undefined => {
     const next = settle(command, checkIn);
-    const handed = chosenIds.has(command.id) && mayBeHandedOut(next, now) ? handedOut(next, now) : next;
+    const hold = held.get(command.id);
+    const handed = hold !== undefined && mayBeHandedOut(next, now) ? heldBack(next, hold) : hand(next);
     return handed === command ? undefined : handed;
   };
+  const hand = (next: StoredCommand): StoredCommand =>
+    chosenIds.has(next.id) && mayBeHandedOut(next, now) ? handedOut(next, now) : next;
 
   const [saved, desired] = await Promise.all([
     Promise.all(open.map((command) => changeCommand(table, command, decide))),

@@ -11,8 +11,19 @@ export interface Request {
 /** A Devices table in a DynamoDB of its own, and a record of the requests to it. */
 export interface DevicesTable extends AsyncDisposable {
   readonly table: Table;
+  /** A Directory table beside it; its requests are not counted. */
+  readonly directory: Table;
   /** All requests since the last call, in the order of their answers. */
   requests(): Request[];
+}
+
+const directories = new WeakMap<Table, Table>();
+
+/** The Directory table that was made together with this Devices table. */
+export function directoryOf(devices: Table): Table {
+  const directory = directories.get(devices);
+  if (directory === undefined) throw new Error('This table was not made by startDevicesTable.');
+  return directory;
 }
 
 const reads = new Set(['Query', 'GetItem', 'Scan', 'BatchGetItem']);
@@ -21,6 +32,8 @@ const reads = new Set(['Query', 'GetItem', 'Scan', 'BatchGetItem']);
 export async function startDevicesTable(): Promise<DevicesTable> {
   const database = await startTestDatabase();
   const table = await database.table('bySite');
+  const directory = await database.table('byKind');
+  directories.set(table, directory);
   let requests: Request[] = [];
   table.client.middlewareStack.add(
     (next, context) => async (args) => {
@@ -45,6 +58,7 @@ export async function startDevicesTable(): Promise<DevicesTable> {
   );
   return {
     table,
+    directory,
     requests() {
       const seen = requests;
       requests = [];

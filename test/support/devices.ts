@@ -8,6 +8,7 @@ import { devicePartition } from '../../shared/devices/keys.ts';
 import type { Caller } from '../../shared/devices/recognize.ts';
 import { enrolUnregistered, getDevice, type NewDevice } from '../../shared/devices/store.ts';
 import type { CheckInMessage } from '../../shared/protocols/agent/messages.ts';
+import { directoryOf } from './devices-table.ts';
 
 /** The time at which tests begin. */
 export const start = Date.parse('2026-03-02T08:00:00.000Z');
@@ -49,16 +50,19 @@ export const message = (time: number, more: Partial<CheckInMessage> = {}): Check
   ...more,
 });
 
-/** Queues a command for tests, with its audit record. */
+/** Queues a command for tests, with its audit record. `table` is one of `startDevicesTable`. */
 export const queue = (table: Table, device: Device, request: unknown, now = start, idempotencyKey?: string) =>
-  queueCommand(table, {
-    deviceId: device.id,
-    request,
-    requestedBy: 'user:anna',
-    idempotencyKey,
-    audit: (command) => auditOf(device, 'QueueCommand', command.id, now),
-    now: new Date(now),
-  });
+  queueCommand(
+    { devices: table, directory: directoryOf(table) },
+    {
+      deviceId: device.id,
+      request,
+      requestedBy: 'user:anna',
+      idempotencyKey,
+      entry: { actor: 'user:anna', action: 'QueueCommand', resource: `device/${device.id}`, outcome: 'allowed' },
+      now: new Date(now),
+    },
+  );
 
 /** An audit record about a device. */
 export const auditOf = (device: Pick<Device, 'id'>, action: string, subject: string, now: number) =>

@@ -20,8 +20,22 @@ const onIndex =
   (input: Fields, arn: TableArn): Permission[] => {
     const table = tableName(input.text('TableName'));
     const index = input.optionalText('IndexName');
-    return [{ action: `dynamodb:${action}`, resource: arn(index === undefined ? table : `${table}/index/${index}`) }];
+    const resource = arn(index === undefined ? table : `${table}/index/${index}`);
+    return [{ action: `dynamodb:${action}`, resource, ...leadingKeysOf(input) }];
   };
+
+/** `dynamodb:LeadingKeys` of a query: the partition key's value, out of `<key> = :value` in its key condition. */
+const leadingKeysOf = (input: Fields): Pick<Permission, 'context'> => {
+  const condition = input.optionalText('KeyConditionExpression');
+  if (condition === undefined) return {};
+  const equal = [...condition.matchAll(/[#\w]+\s*=\s*(:\w+)/g)].map(([, name]) => name ?? '');
+  const values = input.object('ExpressionAttributeValues').raw;
+  const keys = equal.flatMap((name) => {
+    const value = values[name];
+    return isObject(value) && typeof value['S'] === 'string' ? [value['S']] : [];
+  });
+  return { context: { 'dynamodb:leadingkeys': keys } };
+};
 
 const onRequestedTables =
   (action: string) =>

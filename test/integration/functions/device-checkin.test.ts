@@ -8,6 +8,7 @@ import type { Means } from '../../../functions/device-checkin/means.ts';
 import { type HttpsCheckIn, serveHttps } from '../../../functions/device-checkin/over-https.ts';
 import { isMqttCheckIn, type MqttCheckIn, serveMqtt } from '../../../functions/device-checkin/over-mqtt.ts';
 import { iotPublisher } from '../../../shared/aws/iot-publisher.ts';
+import { brakeReader } from '../../../shared/brake/store.ts';
 import { type Device, deviceIdOf } from '../../../shared/devices/device.ts';
 import { enrolUnregistered, getDevice, transact } from '../../../shared/devices/store.ts';
 import { issueDeviceCertificate } from '../../../shared/enrollment/certificate.ts';
@@ -26,7 +27,7 @@ beforeAll(async () => {
   devices = await startDevicesTable();
   means = {
     table: devices.table,
-    surroundings: { now: () => start, random: () => 0 },
+    surroundings: { now: () => start, random: () => 0, readBrakes: brakeReader(devices.directory) },
     publish: iotPublisher(new IoTDataPlaneClient({ region: 'us-east-1' })),
     journal: checkInJournal(new Logger(), new Metrics({ namespace: 'Wardline' })),
   };

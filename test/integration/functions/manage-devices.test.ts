@@ -64,7 +64,7 @@ beforeAll(async () => {
     getImport: none,
     getImportReport: none,
   });
-  commands = serve('manage-commands', commandHandlers({ devices, guard }));
+  commands = serve('manage-commands', commandHandlers({ devices, directory, guard }));
   tokens = serve(
     'manage-enrollment',
     tokenOperations({ directory, guard: new Guard(policies, (record) => keepRecord(directory, record)) }),

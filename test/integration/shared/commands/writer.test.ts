@@ -1,4 +1,5 @@
 import { QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { brakeReader } from '../../../../shared/brake/store.ts';
 import { readQueue } from '../../../../shared/commands/store.ts';
 import { cancelCommand, getCommand, listCommands, openLimit } from '../../../../shared/commands/writer.ts';
 import type { Device } from '../../../../shared/devices/device.ts';
@@ -50,7 +51,7 @@ const checkIn = (device: Device, now: number) =>
   serveCheckIn(
     devices.table,
     { caller: callerFor(device), message: message(now), receivedAt: now },
-    { now: () => now, random: () => 0 },
+    { now: () => now, random: () => 0, readBrakes: brakeReader(devices.directory) },
   );
 
 describe('queueCommand', () => {

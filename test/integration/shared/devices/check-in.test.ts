@@ -1,4 +1,5 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import { brakeReader } from '../../../../shared/brake/store.ts';
 import { cancelCommand, getCommand, listCommands } from '../../../../shared/commands/writer.ts';
 import type { Device } from '../../../../shared/devices/device.ts';
 import { type Outcome, serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
@@ -42,7 +43,11 @@ async function enrolled(): Promise<Device> {
 }
 
 const serve = (device: Device, sent: CheckInMessage, now: number, caller = callerFor(device)): Promise<Outcome> =>
-  serveCheckIn(devices.table, { caller, message: sent, receivedAt: now }, { now: () => now, random: () => 0.5 });
+  serveCheckIn(
+    devices.table,
+    { caller, message: sent, receivedAt: now },
+    { now: () => now, random: () => 0.5, readBrakes: brakeReader(devices.directory) },
+  );
 
 async function checkIn(device: Device, sent: CheckInMessage, now: number): Promise<CheckInReply> {
   const outcome = await serve(device, sent, now);

@@ -1,3 +1,4 @@
+import { brakeReader } from '../../../../shared/brake/store.ts';
 import { getCommand, listCommands } from '../../../../shared/commands/writer.ts';
 import type { Device } from '../../../../shared/devices/device.ts';
 import { serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
@@ -41,7 +42,7 @@ async function busyDay() {
     serveCheckIn(
       devices.table,
       { caller: callerFor(device), message: sent, receivedAt: later },
-      { now: () => later, random: () => 0 },
+      { now: () => later, random: () => 0, readBrakes: brakeReader(devices.directory) },
     );
   const outcome = async () => {
     const { commands } = await listCommands(devices.table, device.id, 10, undefined, new Date(later));

@@ -1,0 +1,97 @@
+import type { Device } from '../../devices/device.ts';
+import type { WritePart } from '../../devices/store.ts';
+import { type FieldError, ProblemError } from '../../http/problem.ts';
+import type { CommandRequest } from '../types.ts';
+import { Gate, type GateDecision, GateEffect } from './gate.ts';
+
+/** What a gate is asked: a command that somebody wants for a device, before it is stored. */
+export interface GateQuestion {
+  readonly device: Device;
+  readonly request: CommandRequest;
+  /** `user:<sub>` */
+  readonly requestedBy: string;
+  readonly now: Date;
+}
+
+/** A gate's decision, and what must be written in the same transaction as the command for the decision to hold. */
+export interface GateAnswer {
+  readonly decision: GateDecision;
+  readonly parts?: readonly WritePart[];
+}
+
+/** One gate. Asked anew on each try, so that it decides on what is there at that moment. */
+export type CommandGate = (question: GateQuestion) => Promise<GateAnswer>;
+
+/** What the gates let through: all decisions in their order, and what goes into the command's transaction. */
+export interface Passage {
+  readonly decisions: readonly GateDecision[];
+  readonly parts: readonly WritePart[];
+}
+
+/** A gate said no, so nothing was stored. Carries everything that the gates before it decided, for the audit trail. */
+export class GateRefusal extends ProblemError {
+  readonly decisions: readonly GateDecision[];
+
+  constructor(decisions: readonly GateDecision[], deciding: GateDecision, errors: readonly FieldError[] = []) {
+    const { gate, ruleId, reason, inputs, until } = deciding;
+    super({
+      type: '/problems/refused-by-gate',
+      title: 'Refused by a safety rule',
+      status: 409,
+      detail: reason,
+      gate,
+      ruleId,
+      inputs,
+      ...(until === undefined ? {} : { until }),
+      ...(errors.length === 0 ? {} : { errors }),
+    });
+    this.name = 'GateRefusal';
+    this.decisions = decisions;
+  }
+
+  /** The decision that refused. */
+  get deciding(): GateDecision | undefined {
+    return this.decisions.at(-1);
+  }
+}
+
+/**
+ * Asks the gates one after the other. The first that says `deny`, or that needs a second person, ends it; `defer` lets
+ * the command be stored, but not handed out.
+ *
+ * @throws GateRefusal
+ */
+export async function passGates(gates: readonly CommandGate[], question: GateQuestion): Promise<Passage> {
+  const decisions: GateDecision[] = [];
+  const parts: WritePart[] = [];
+  for (const gate of gates) {
+    const answer = await gate(question);
+    decisions.push(answer.decision);
+    const { effect } = answer.decision;
+    if (effect === GateEffect.Deny || effect === GateEffect.Approval) throw new GateRefusal(decisions, answer.decision);
+    parts.push(...(answer.parts ?? []));
+  }
+  return { decisions, parts };
+}
+
+/** The first gate's decision: that the policies permit it was found out before the writer was called. */
+export const authorized = (policyIds: readonly string[], requestedBy: string, now: Date): GateDecision => ({
+  gate: Gate.Authorization,
+  at: now.toISOString(),
+  effect: GateEffect.Allow,
+  ruleId: 'R2',
+  reason: 'The authorization policies permit it.',
+  inputs: [
+    { signal: 'policies', value: policyIds.join(' '), source: requestedBy, at: now.toISOString(), ageSeconds: 0 },
+  ],
+});
+
+/**
+ * The decision that holds a command back the longest, if any does.
+ */
+export function deferralOf(decisions: readonly GateDecision[]): GateDecision | undefined {
+  return decisions
+    .filter((decision) => decision.effect === GateEffect.Defer)
+    .sort((a, b) => ((a.until ?? '') < (b.until ?? '') ? 1 : -1))
+    .at(0);
+}
