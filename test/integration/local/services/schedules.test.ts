@@ -86,10 +86,10 @@ describe('Scheduler', () => {
     expect(bodies()).toEqual(['{"at":"2026-05-01T14:00:00Z"}']);
     const goneName = async () =>
       await scheduler.send(new GetScheduleCommand({ Name: 'window' })).then(
-        () => false,
+        () => undefined,
         (error: Error) => error.name,
       );
-    let name: string | false = false;
+    let name: string | undefined;
     await eventually(() => {
       void goneName().then((value) => {
         name = value;
