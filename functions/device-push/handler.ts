@@ -1,16 +1,23 @@
 import { Logger } from '@aws-lambda-powertools/logger';
+import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane';
+import { SQSClient } from '@aws-sdk/client-sqs';
 import type { DynamoDBBatchResponse, DynamoDBStreamEvent } from 'aws-lambda';
+import { delayedQueue } from '../../shared/aws/delayed-queue.ts';
 import { openTable, requiredEnvironment } from '../../shared/aws/dynamodb.ts';
 import { iotWaker, WakeUpImpossible } from '../../shared/aws/iot-waker.ts';
 import { decodeChange } from '../../shared/aws/stream.ts';
-import { byDevice, wakeFor } from '../../shared/commands/push.ts';
+import { type Batch, byDevice, wakeFor } from '../../shared/commands/push.ts';
 import { commandOf } from '../../shared/commands/store.ts';
+import { pauseBefore, type WakeCheck } from '../../shared/commands/wake-again.ts';
+import type { DeviceId } from '../../shared/devices/device.ts';
 import { describeFailure } from '../../shared/http/failure.ts';
 
 const logger = new Logger();
+const metrics = new Metrics();
 const table = openTable(requiredEnvironment('DEVICES_TABLE'));
 const wake = iotWaker(new IoTDataPlaneClient());
+const later = delayedQueue(new SQSClient(), requiredEnvironment('WAKE_QUEUE_URL'));
 
 /**
  * Stream of the Devices table, new open commands: wakes each device once. Lambda repeats the batch from the first
@@ -23,7 +30,7 @@ export const handler = async (event: DynamoDBStreamEvent): Promise<DynamoDBBatch
   await Promise.all(
     byDevice(commands).map(async (batch) => {
       try {
-        await wakeFor(table, batch, wake, new Date());
+        await push(batch);
       } catch (error) {
         // One device that cannot be woken must not hold up the wake-ups of all that come after it.
         if (!(error instanceof WakeUpImpossible)) failed.add(batch.deviceId);
@@ -34,3 +41,22 @@ export const handler = async (event: DynamoDBStreamEvent): Promise<DynamoDBBatch
   const first = changes.find(({ after }) => after !== undefined && failed.has(commandOf(after).deviceId));
   return { batchItemFailures: first === undefined ? [] : [{ itemIdentifier: first.sequenceNumber }] };
 };
+
+async function push(batch: Batch): Promise<void> {
+  const n = await wakeFor(table, batch, wake, new Date());
+  if (n !== undefined) await planCheck(batch.deviceId, n);
+}
+
+/**
+ * Has somebody look later whether the wake-up arrived. Where that cannot be planned the wake-up still counts: to repeat
+ * it until the queue takes messages again would hold up the first wake-ups of all other devices.
+ */
+async function planCheck(deviceId: DeviceId, n: number): Promise<void> {
+  const check: WakeCheck = { deviceId, n, attempt: 0 };
+  try {
+    await later(check, pauseBefore(check));
+  } catch (error) {
+    logger.error('the wake-up will not be checked', { deviceId, ...describeFailure(error) });
+    metrics.singleMetric().addMetric('WakeUnchecked', MetricUnit.Count, 1);
+  }
+}

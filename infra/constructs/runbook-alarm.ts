@@ -10,6 +10,7 @@ export type Runbook =
   | 'dead-letters'
   | 'stream-lag'
   | 'queue-lag'
+  | 'wake-up-checks'
   | 'function-errors'
   | 'function-throttles'
   | 'api-client-errors'

@@ -42,6 +42,9 @@ export class DevicesStack extends Stack {
   readonly messageFailures: Queue;
   readonly presenceFailures: Queue;
   readonly presenceQueue: Queue;
+  /** Looks at devices that could not be woken again for an hour. */
+  readonly wakeFailures: Queue;
+  readonly wakeQueue: Queue;
 
   constructor(scope: Construct, id: string, props: DevicesStackProps) {
     super(scope, id, props);
@@ -77,6 +80,18 @@ export class DevicesStack extends Stack {
     });
 
     const connections = iot('client/d-*');
+    const wakeUp = allow(['iot:SendDirectMessage'], [connections], { StringLike: { 'iot:Topic': 'wardline/*/wake' } });
+    const wakesAny = 'Wakes whichever device has a command waiting; the topic is limited by a condition.';
+    const wakeTimeout = Duration.seconds(20);
+    this.wakeFailures = deadLetterQueue(this, 'WakeFailures', `${prefix}-wake-failures`, key);
+    const wakeQueue = workQueue(this, 'WakeQueue', {
+      name: `${prefix}-wake`,
+      key,
+      visibilityTimeout: Duration.seconds(wakeTimeout.toSeconds() * 6),
+      // An hour, so that an outage of the broker is outlived.
+      attempts: 30,
+      deadLetters: this.wakeFailures,
+    });
     const push = new WardlineFunction(this, 'Push', {
       ...defaults,
       name: 'device-push',
@@ -84,15 +99,14 @@ export class DevicesStack extends Stack {
       invocation: { kind: 'polled' },
       reservedConcurrency: 20,
       timeout: Duration.seconds(30),
-      environment: { DEVICES_TABLE: data.devices.tableName },
+      environment: { DEVICES_TABLE: data.devices.tableName, WAKE_QUEUE_URL: wakeQueue.queueUrl },
       statements: [
         ...consumeStream(streamArn(data), this.pushFailures),
         tableAccess(data.devices, ['UpdateItem']),
-        allow(['iot:SendDirectMessage'], [connections], { StringLike: { 'iot:Topic': 'wardline/*/wake' } }),
+        wakeUp,
+        allow(['sqs:SendMessage'], [wakeQueue.queueArn]),
       ],
-      wildcards: {
-        [connections]: 'Wakes whichever device has a command waiting; the topic is limited by a condition.',
-      },
+      wildcards: { [connections]: wakesAny },
     });
     readStream(push, {
       streamArn: streamArn(data),
@@ -101,6 +115,24 @@ export class DevicesStack extends Stack {
       maxAge: Duration.hours(24),
       failures: this.pushFailures,
     });
+
+    const wakeAgain = new WardlineFunction(this, 'WakeAgain', {
+      ...defaults,
+      name: 'device-wake-again',
+      description: 'Wakes a device again that has not fetched the commands that it was woken for',
+      invocation: { kind: 'polled' },
+      reservedConcurrency: 10,
+      timeout: wakeTimeout,
+      environment: { DEVICES_TABLE: data.devices.tableName, WAKE_QUEUE_URL: wakeQueue.queueUrl },
+      statements: [
+        consumeQueue(wakeQueue),
+        tableAccess(data.devices, ['Query']),
+        wakeUp,
+        allow(['sqs:SendMessage'], [wakeQueue.queueArn]),
+      ],
+      wildcards: { [connections]: wakesAny },
+    });
+    readQueue(wakeAgain, wakeQueue, { size: 10, concurrency: 5 });
 
     const presenceTimeout = Duration.seconds(20);
     // AWS delivers presence events unordered and more than once; a short delay lets a reconnect overtake its disconnect.
@@ -312,7 +344,8 @@ export class DevicesStack extends Stack {
     new CfnOutput(this, 'ProvisioningTemplateName', { value: names.provisioningTemplate });
 
     this.presenceQueue = presenceQueue;
-    this.functions = [checkIn, push, presence, authority, enroll, certificate, hook, retire];
+    this.wakeQueue = wakeQueue;
+    this.functions = [checkIn, push, wakeAgain, presence, authority, enroll, certificate, hook, retire];
   }
 }
 

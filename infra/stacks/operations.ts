@@ -74,10 +74,11 @@ export class OperationsStack extends Stack {
       devices.messageFailures,
       devices.pushFailures,
       devices.retireFailures,
+      devices.wakeFailures,
       devices.presenceFailures,
       management.importFailures,
     ]);
-    const lag = this.#watchLag(['device-push', 'device-retire'], devices.presenceQueue);
+    const lag = this.#watchLag(['device-push', 'device-retire'], devices);
     const rules = this.#watchRules();
     const apis = this.#watchApis(devices);
     const tables = [data.devices, data.directory].map((table) => this.#watchTable(table));
@@ -194,6 +195,18 @@ export class OperationsStack extends Stack {
       above: 900,
       periods: 6,
     });
+    this.#alarm('WakeUnchecked', {
+      meaning: 'Devices were woken, but nobody will look whether they fetched their commands.',
+      runbook: 'wake-up-checks',
+      metric: new Metric({
+        namespace: 'Wardline',
+        metricName: 'WakeUnchecked',
+        dimensionsMap: { service: 'device-push' },
+        statistic: Stats.SUM,
+        period: fiveMinutes,
+      }),
+      above: 0,
+    });
     return [age('p50'), age('p95')];
   }
 
@@ -233,7 +246,7 @@ export class OperationsStack extends Stack {
     });
   }
 
-  #watchLag(streamReaders: readonly string[], queue: Queue): { streams: IMetric[]; queues: IMetric[] } {
+  #watchLag(streamReaders: readonly string[], devices: DevicesStack): { streams: IMetric[]; queues: IMetric[] } {
     const streams = streamReaders.map((name) => {
       const age = this.#functionMetric(name, 'IteratorAge', Stats.MAXIMUM);
       this.#alarm(`${pascalCase(name)}Lag`, {
@@ -245,19 +258,26 @@ export class OperationsStack extends Stack {
       });
       return age;
     });
-    const age = queue.metricApproximateAgeOfOldestMessage({
-      statistic: Stats.MAXIMUM,
-      period: fiveMinutes,
-      label: 'presence',
-    });
+    const age = (queue: Queue, label: string) =>
+      queue.metricApproximateAgeOfOldestMessage({ statistic: Stats.MAXIMUM, period: fiveMinutes, label });
+    const presence = age(devices.presenceQueue, 'presence');
     this.#alarm('PresenceLag', {
       meaning: 'Presence events wait more than 5 minutes.',
       runbook: 'queue-lag',
-      metric: age,
+      metric: presence,
       above: 300,
       periods: 2,
     });
-    return { streams, queues: [age] };
+    const wakeUps = age(devices.wakeQueue, 'wake-ups');
+    this.#alarm('WakeLag', {
+      meaning: 'Devices that did not fetch their commands are woken again more than 15 minutes late.',
+      runbook: 'wake-up-checks',
+      metric: wakeUps,
+      // A look is planned up to 15 minutes ahead, and CloudWatch may count that as waiting.
+      above: 1_800,
+      periods: 2,
+    });
+    return { streams, queues: [presence, wakeUps] };
   }
 
   #watchRules(): IMetric[] {

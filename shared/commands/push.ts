@@ -31,13 +31,13 @@ export function byDevice(commands: readonly StoredCommand[]): Batch[] {
  * Wakes one device for its commands, and notes on those that still wait that it was. A device that is not connected
  * keeps them queued and fetches them when it checks in. Doing it twice wakes the device twice and is harmless.
  *
- * @returns whether the wake-up was handed over
+ * @returns the number in the wake-up; undefined when none was handed over
  */
-export async function wakeFor(table: Table, batch: Batch, wake: WakeDevice, now: Date): Promise<boolean> {
+export async function wakeFor(table: Table, batch: Batch, wake: WakeDevice, now: Date): Promise<number | undefined> {
   const waiting = batch.commands.filter((command) => !isOverdue(command, now.getTime()));
-  if (waiting.length === 0) return false;
+  if (waiting.length === 0) return undefined;
   const n = Math.max(...waiting.map((command) => command.seq));
-  if (!(await wake(batch.deviceId, wakeTopic(batch.deviceId), { v: 1, n }))) return false;
+  if (!(await wake(batch.deviceId, wakeTopic(batch.deviceId), { v: 1, n }))) return undefined;
   await Promise.all(
     waiting.map((command) =>
       changeCommand(table, command, (current) =>
@@ -45,5 +45,5 @@ export async function wakeFor(table: Table, batch: Batch, wake: WakeDevice, now:
       ),
     ),
   );
-  return true;
+  return n;
 }

@@ -131,7 +131,7 @@ describe('functions', () => {
         ? []
         : [{ timeout: timeout ?? 0, visibility: Number(queue.Properties['VisibilityTimeout']), queue }];
     });
-    expect(read).toHaveLength(2);
+    expect(read).toHaveLength(3);
     for (const { timeout, visibility, queue } of read) {
       expect(visibility).toBeGreaterThanOrEqual(6 * timeout);
       expect(property(queue, 'RedrivePolicy.deadLetterTargetArn')).toBeDefined();

@@ -4,6 +4,7 @@ import {
   ResourceNotFoundException,
   SendDirectMessageCommand,
 } from '@aws-sdk/client-iot-data-plane';
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { jest } from '@jest/globals';
@@ -21,6 +22,7 @@ import { auditOf, enrol, infusionPump, queue, start } from '../../support/device
 import { type DevicesTable, startDevicesTable } from '../../support/devices-table.ts';
 
 const iot = mockClient(IoTDataPlaneClient);
+const sqs = mockClient(SQSClient);
 const wake = iotWaker(new IoTDataPlaneClient({ region: 'us-east-1' }));
 let devices: DevicesTable;
 let handler: typeof import('../../../functions/device-push/handler.ts').handler;
@@ -35,6 +37,10 @@ beforeAll(async () => {
     AWS_SECRET_ACCESS_KEY: 'test',
     AWS_ENDPOINT_URL: `http://${endpoint?.hostname}:${endpoint?.port}`,
     DEVICES_TABLE: devices.table.name,
+    WAKE_QUEUE_URL: 'https://sqs.us-east-1.amazonaws.com/000000000000/wardline-wake',
+    POWERTOOLS_METRICS_NAMESPACE: 'Wardline',
+    POWERTOOLS_METRICS_DISABLED: 'false',
+    POWERTOOLS_SERVICE_NAME: 'device-push',
     POWERTOOLS_DEV: 'true',
   });
   ({ handler } = await import('../../../functions/device-push/handler.ts'));
@@ -44,6 +50,8 @@ afterAll(() => devices[Symbol.asyncDispose]());
 beforeEach(() => {
   iot.reset();
   iot.on(SendDirectMessageCommand).resolves({});
+  sqs.reset();
+  sqs.on(SendMessageCommand).resolves({});
   jest.spyOn(console, 'error').mockImplementation(() => undefined);
 });
 afterEach(() => jest.restoreAllMocks());
@@ -85,6 +93,12 @@ const sent = () =>
     return { clientId, topic, message: JSON.parse(Buffer.from(payload as Uint8Array).toString()) };
   });
 
+const planned = () =>
+  sqs.commandCalls(SendMessageCommand).map(({ args }) => {
+    const { MessageBody, DelaySeconds } = args[0].input;
+    return { check: JSON.parse(MessageBody ?? ''), after: DelaySeconds };
+  });
+
 const batch = async (commands: readonly Command[]) => ({
   Records: await Promise.all(commands.map((command, n) => record(command, String(n)))),
 });
@@ -98,6 +112,24 @@ test('one wake-up for each device, that says nothing; its commands are pushed', 
     { clientId: other.device.id, topic: `wardline/${other.device.id}/wake`, message: { v: 1, n: 1 } },
   ]);
   expect(await statuses(all)).toEqual(Array(4).fill('pushed'));
+  expect(planned()).toHaveLength(2);
+  expect(planned()).toEqual(
+    expect.arrayContaining([
+      { check: { deviceId: one.device.id, n: 3, attempt: 0 }, after: 60 },
+      { check: { deviceId: other.device.id, n: 1, attempt: 0 }, after: 60 },
+    ]),
+  );
+});
+
+test('a queue that takes no messages holds up no wake-up, and is counted', async () => {
+  const counted = jest.spyOn(console, 'log').mockImplementation(() => undefined);
+  sqs.on(SendMessageCommand).rejects(new Error('out of order'));
+  const { commands } = await waiting(1);
+  expect(await handler(await batch(commands))).toEqual({ batchItemFailures: [] });
+  expect(await statuses(commands)).toEqual(['pushed']);
+  expect(counted.mock.calls.map(([line]) => JSON.parse(String(line)))).toMatchObject([
+    { service: 'device-push', WakeUnchecked: 1 },
+  ]);
 });
 
 test('a device that is not connected keeps its commands queued', async () => {
@@ -105,6 +137,7 @@ test('a device that is not connected keeps its commands queued', async () => {
   iot.on(SendDirectMessageCommand).rejects(new ResourceNotFoundException({ message: 'not connected', $metadata: {} }));
   expect(await handler(await batch(commands))).toEqual({ batchItemFailures: [] });
   expect(await statuses(commands)).toEqual(['queued']);
+  expect(planned()).toEqual([]);
 });
 
 test('what fails for the moment is reported from its first record on, the others are done', async () => {
@@ -150,6 +183,6 @@ test('an expired command wakes nobody', async () => {
   const [only] = byDevice(stored);
   if (only === undefined) throw new Error('no batch');
   const later = new Date(Date.now() + 2 * 86_400_000);
-  expect(await wakeFor(devices.table, only, wake, later)).toBe(false);
+  expect(await wakeFor(devices.table, only, wake, later)).toBeUndefined();
   expect(sent()).toEqual([]);
 });
