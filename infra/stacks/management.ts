@@ -7,6 +7,7 @@ import { consumeQueue, readQueue } from '../constructs/event-sources.ts';
 import { ManagementApi } from '../constructs/management-api.ts';
 import { pascalCase } from '../constructs/pascal-case.ts';
 import { deadLetterQueue, workQueue } from '../constructs/queue.ts';
+import { SafetyAlerts } from '../constructs/safety-alerts.ts';
 import { indexAccess, tableAccess } from '../constructs/table-access.ts';
 import {
   type FunctionDefaults,
@@ -29,6 +30,8 @@ export class ManagementStack extends Stack {
   readonly api: ManagementApi;
   /** Parts of an import that could not be carried out. */
   readonly importFailures: Queue;
+  /** Safety alerts that could not be sent within a day. */
+  readonly alertFailures: Queue;
 
   constructor(scope: Construct, id: string, props: ManagementStackProps) {
     super(scope, id, props);
@@ -127,6 +130,10 @@ export class ManagementStack extends Stack {
         tableAccess(data.directory, ['Query']),
       ],
     });
+    const brake = served('manage-brake', 'The brake: pull, release, look', {
+      environment: { DIRECTORY_TABLE: data.directory.tableName },
+      statements: [tableAccess(data.directory, ['GetItem', 'Query', 'PutItem', 'DeleteItem'])],
+    });
     const describe = served('describe-api', 'The OpenAPI document', {
       reservedConcurrency: 5,
       memoryMegabytes: 256,
@@ -161,7 +168,10 @@ export class ManagementStack extends Stack {
     });
     readQueue(importer, imports, { size: 1, concurrency: 2 });
 
-    const behindApi = [places, enrollment, devices, commands, describe];
+    const alerts = new SafetyAlerts(this, 'SafetyAlerts', { settings, data, functions: defaults });
+    this.alertFailures = alerts.failures;
+
+    const behindApi = [places, enrollment, devices, commands, brake, describe];
     this.api = new ManagementApi(this, 'ManagementApi', {
       name: `${prefix}-management`,
       routes,
@@ -171,6 +181,6 @@ export class ManagementStack extends Stack {
     });
     new CfnOutput(this, 'ManagementApiUrl', { value: this.api.api.url });
 
-    this.functions = [authorize, ...behindApi, importer];
+    this.functions = [authorize, ...behindApi, importer, alerts.sender];
   }
 }

@@ -24,6 +24,7 @@ export const demoUsers: readonly DemoUser[] = [
     sites: [homeSite],
     status: 'active',
   },
+  { name: 'sue.security', displayName: 'Sue, security', roles: ['security'], sites: '*', status: 'active' },
   { name: 'hal.helpdesk', displayName: 'Hal, help desk', roles: ['help-desk'], sites: [homeSite], status: 'active' },
   { name: 'amy.auditor', displayName: 'Amy, auditor', roles: ['auditor'], sites: '*', status: 'active' },
   { name: 'sid.suspended', displayName: 'Sid, suspended', roles: ['administrator'], sites: '*', status: 'suspended' },

@@ -1,6 +1,8 @@
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
 import { AuditRecordSchema } from '../audit/view.ts';
+import { BrakeRequest } from '../brake/brake.ts';
+import { BrakeView } from '../brake/operations.ts';
 import { CommandView } from '../commands/operations.ts';
 import { CommandRequest } from '../commands/types.ts';
 import { DeviceDetail, DeviceInput, DevicePatch, DeviceView } from '../devices/operations.ts';
@@ -29,6 +31,8 @@ const named: Readonly<Record<string, readonly [v.GenericSchema, 'input' | 'outpu
   ImportRow: [RowResult, 'output'],
   CommandRequest: [CommandRequest, 'input'],
   Command: [CommandView, 'output'],
+  BrakeRequest: [BrakeRequest, 'input'],
+  Brake: [BrakeView, 'output'],
   AuditRecord: [AuditRecordSchema, 'output'],
 };
 

@@ -14,6 +14,7 @@ const tags: Readonly<Record<string, string>> = {
   Devices: 'The devices of the network: pre-registered, enrolled, revoked.',
   Imports: 'Pre-registration of whole lists, thousands of rows at a time.',
   Commands: 'What devices are asked to do, and what became of it.',
+  Brake: 'Stops everything destructive or disruptive at once. One person pulls it, two release it.',
   Audit: 'Who changed what.',
   Description: 'The API about itself.',
 };

@@ -1,3 +1,4 @@
+import { brakeOperations } from '../brake/operations.ts';
 import { commandOperations } from '../commands/operations.ts';
 import { deviceOperations } from '../devices/operations.ts';
 import { enrollmentOperations } from '../enrollment/operations.ts';
@@ -11,6 +12,7 @@ export const operations: Readonly<Record<Operation, OperationSpec>> = {
   ...enrollmentOperations,
   ...deviceOperations,
   ...commandOperations,
+  ...brakeOperations,
   describeApi: {
     summary: 'This description',
     tag: 'Description',

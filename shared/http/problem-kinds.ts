@@ -41,6 +41,13 @@ export const problemKinds: readonly ProblemKind[] = [
     meaning: 'The state of the resource does not allow it; `detail` says what stands in the way.',
   },
   {
+    type: '/problems/refused-by-gate',
+    title: 'Refused by a safety rule',
+    status: 409,
+    meaning:
+      '`gate` and `ruleId` say which rule (docs/safety.md), `inputs` what it was decided on, `until` when it is worth asking again.',
+  },
+  {
     type: '/problems/precondition-failed',
     title: 'Changed in the meantime',
     status: 412,

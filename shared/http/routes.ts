@@ -24,6 +24,7 @@ export type ManagementFunction =
   | 'manage-enrollment'
   | 'manage-devices'
   | 'manage-commands'
+  | 'manage-brake'
   | 'describe-api';
 
 /** All routes of the management API. */
@@ -80,6 +81,10 @@ export const routes = [
     path: '/devices/{deviceId}/commands/{commandId}/cancel',
     function: 'manage-commands',
   },
+
+  { operation: 'listBrakes', method: 'GET', path: '/brake', function: 'manage-brake' },
+  { operation: 'pullBrake', method: 'POST', path: '/brake', function: 'manage-brake' },
+  { operation: 'releaseBrake', method: 'POST', path: '/brake/release', function: 'manage-brake' },
 
   { operation: 'describeApi', method: 'GET', path: '/openapi.json', function: 'describe-api', public: true },
 ] as const satisfies readonly Route[];

@@ -32,6 +32,17 @@ export const actions = [
   'RotateCertificate',
   'CollectLogs',
   'CancelCommand',
+  'ReadBrake',
+  'PullBrake',
+  'ReleaseBrake',
+  'ReadApproval',
+  'ApproveCommand',
+  'ReadLimits',
+  'UpdateLimits',
+  'ApproveLimits',
+  'BreakGlass',
+  'ReadReview',
+  'CompleteReview',
 ] as const;
 export type Action = (typeof actions)[number];
 

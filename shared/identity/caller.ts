@@ -3,6 +3,7 @@ import * as v from 'valibot';
 /** The roles that the shipped policies know. A token may carry others; they give nothing until a policy names them. */
 export const Role = {
   Administrator: 'administrator',
+  Security: 'security',
   SiteIt: 'site-it',
   Biomed: 'biomed',
   HelpDesk: 'help-desk',

@@ -32,15 +32,19 @@ const may = (caller: Caller, action: Action, resource: Resource, context = fresh
 
 /** For each action a resource that it is about, at site `s-1`. */
 const resourceFor = (action: Action, platform: 'apple' | 'iomt' = 'apple'): Resource => {
-  if (action === 'CreateSite' || action === 'ImportDevices') return organization();
+  if (['CreateSite', 'ImportDevices', 'UpdateLimits', 'ApproveLimits'].includes(action)) return organization();
   if (action.endsWith('Site') || action === 'ReadPlace' || action === 'CreateUnit' || action === 'ReadAudit') {
     return siteResource('s-1');
   }
+  if (action.endsWith('Brake') || action === 'ReadApproval' || action === 'ReadLimits') return siteResource('s-1');
   if (action.endsWith('Unit')) return unitResource('s-1', 'u-1');
   if (action.endsWith('Token')) return tokenResource({ id: 't-1', siteId: 's-1', platform });
   if (action === 'ReadImport') return importResource('i-1', 'somebody');
   return device(platform, 's-1');
 };
+
+/** Uploading says nothing yet of where; the brake is everybody's. */
+const anywhere: readonly Action[] = ['ImportDevices', 'ReadImport', 'ReadBrake', 'PullBrake'];
 
 describe('The shipped policies', () => {
   test('each have an id, and each forbid a reason', () => {
@@ -108,8 +112,8 @@ describe('The shipped policies', () => {
   test('let nobody act at a site that is not theirs', () => {
     fc.assert(
       fc.property(
-        fc.constantFrom('administrator', 'site-it', 'biomed', 'help-desk', 'auditor'),
-        fc.constantFrom(...actions.filter((action) => !['ImportDevices', 'ReadImport'].includes(action))),
+        fc.constantFrom('administrator', 'security', 'site-it', 'biomed', 'help-desk', 'auditor'),
+        fc.constantFrom(...actions.filter((action) => !anywhere.includes(action))),
         fc.constantFrom('apple' as const, 'iomt' as const),
         fc.subarray(['s-2', 's-3', 'u-9', 'somewhere']),
         (role, action, platform, sites) => {
@@ -122,7 +126,7 @@ describe('The shipped policies', () => {
   test('give nothing to unknown roles, to none, and to suspended accounts', () => {
     fc.assert(
       fc.property(fc.constantFrom(...actions), fc.string(), (action, role) => {
-        fc.pre(!['administrator', 'site-it', 'biomed', 'help-desk', 'auditor'].includes(role));
+        fc.pre(!['administrator', 'security', 'site-it', 'biomed', 'help-desk', 'auditor'].includes(role));
         expect(may(callerWith(role), action, resourceFor(action))).toBe(false);
         expect(may({ ...callerWith(role), roles: [] }, action, resourceFor(action))).toBe(false);
         const suspended = policies.decide(
@@ -142,8 +146,42 @@ describe('The shipped policies', () => {
     const decide = (context: { mfa: boolean; signInAgeSeconds: number }) =>
       policies.decide(administrator, 'WipeDevice', device('apple', 's-1'), context);
     expect(decide({ mfa: true, signInAgeSeconds: 900 }).allowed).toBe(true);
-    expect(decide({ mfa: true, signInAgeSeconds: 901 }).policies.map(({ id }) => id)).toEqual(['wipe-needs-fresh-mfa']);
+    expect(decide({ mfa: true, signInAgeSeconds: 901 }).policies.map(({ id }) => id)).toEqual(['destructive-needs-fresh-mfa']);
     expect(decide({ mfa: false, signInAgeSeconds: 0 }).allowed).toBe(false);
+  });
+
+  test('let every operator pull any brake without a second factor, and want one for what destroys', () => {
+    const plain = { mfa: false, signInAgeSeconds: 86_400 };
+    for (const role of ['administrator', 'security', 'site-it', 'biomed', 'help-desk']) {
+      const caller = callerWith(role, { sites: ['s-1'] });
+      for (const place of [organization(), siteResource('s-1'), siteResource('s-2'), unitResource('s-2', 'u-1')]) {
+        expect([role, may(caller, 'PullBrake', place, plain)]).toEqual([role, true]);
+      }
+      for (const action of ['ReleaseBrake', 'BreakGlass', 'ApproveCommand', 'RevokeDevice', 'UpdateLimits'] as const) {
+        expect([role, action, may(caller, action, resourceFor(action), plain)]).toEqual([role, action, false]);
+      }
+      expect(may(caller, 'ReleaseBrake', siteResource('s-1'))).toBe(role !== 'help-desk');
+      expect(may(caller, 'ReleaseBrake', organization())).toBe(false);
+    }
+    expect(may(callerWith('auditor'), 'PullBrake', organization())).toBe(false);
+    expect(may(callerWith('auditor'), 'ReadBrake', organization())).toBe(true);
+  });
+
+  test('want biomedical engineering as the second person for patient care, and others for the rest', () => {
+    const pump = device('iomt', 's-1');
+    const tablet = device('apple', 's-1');
+    const approves = (role: string, resource: Resource) =>
+      may(callerWith(role, { sites: ['s-1'] }), 'ApproveCommand', resource);
+    for (const role of ['administrator', 'security', 'site-it', 'help-desk', 'auditor']) {
+      expect([role, approves(role, pump)]).toEqual([role, false]);
+    }
+    expect([approves('biomed', pump), approves('biomed', tablet)]).toEqual([true, false]);
+    expect([approves('security', tablet), approves('site-it', tablet), approves('administrator', tablet)]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect([approves('help-desk', tablet), approves('auditor', tablet)]).toEqual([false, false]);
   });
 
   test('show an upload to who made it', () => {
