@@ -2,7 +2,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { AwsService, Json, Log, Part, Ports, ResourceType } from './cloud.ts';
 import { CustomResources } from './cloudformation/custom-resource.ts';
-import { faultControl } from './endpoint/control.ts';
+import { clockControl, faultControl } from './endpoint/control.ts';
 import { FaultPlan, type FaultRule } from './endpoint/faults.ts';
 import { AwsEndpoint } from './endpoint/server.ts';
 import { openTrace, type TraceEntry } from './endpoint/trace.ts';
@@ -121,7 +121,7 @@ async function start(
 
   const store = openStore(data === undefined ? undefined : join(data, 'cloud.sqlite'));
   undo.push(() => store.close());
-  const { clock, speed } = openClock(store, options.speed ?? 1, undo);
+  const clock = openClock(store, options.speed ?? 1, undo);
   const authority = localAuthority(store, join(folder, 'ca.pem'));
   const trace = openTrace(options.trace, log, options.onCall);
   undo.push(() => trace.close());
@@ -144,7 +144,11 @@ async function start(
     services,
     assets,
     lambda: (self) =>
-      new LambdaService(self, { logFolder: join(folder, 'logs'), speed, faults: invocationFaults(faults) }),
+      new LambdaService(self, {
+        logFolder: join(folder, 'logs'),
+        time: clock.shared,
+        faults: invocationFaults(faults),
+      }),
   });
   const credentials = { accessKeyId: `AKIA${randomKey()}`, secretAccessKey: randomKey() };
   const endpoint = new AwsEndpoint({
@@ -154,7 +158,7 @@ async function start(
     trace,
     caller: (key, token): Caller | undefined =>
       key === credentials.accessKeyId ? roles.root : cloud.lambda.caller(key, token),
-    control: [customResources.control, faultControl(faults)],
+    control: [customResources.control, faultControl(faults), clockControl(clock)],
   });
 
   const parts = (options.parts ?? allParts)({
@@ -235,7 +239,7 @@ function openClock(store: ClosableStore, speed: number, undo: (() => void)[]) {
     clock.stop();
     save();
   });
-  return { clock, speed };
+  return clock;
 }
 
 function randomKey(): string {

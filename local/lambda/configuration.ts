@@ -1,4 +1,5 @@
 import type { Json } from '../cloud.ts';
+import type { SharedTime } from '../runtime/shared-time.ts';
 
 /** A function of the template, ready to run. */
 export interface FunctionConfiguration {
@@ -37,8 +38,8 @@ export const DEFAULT_EVENT_INVOKE: EventInvokeConfiguration = {
 export interface WorkerStart {
   readonly folder: string;
   readonly handler: string;
-  /** Set when the cloud's clock does not run with the wall clock; then `Date` follows the cloud's. */
-  readonly clock: { readonly cloud: number; readonly wall: number; readonly speed: number } | undefined;
+  /** What `Date` follows. */
+  readonly time: SharedTime;
 }
 
 /** One invocation, to the worker thread. */

@@ -3,6 +3,7 @@ import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { AwsError, type Cloud, type Functions, type InvokeResult, type Json, type Principal } from '../cloud.ts';
 import { arnWildcard } from '../iam/wildcard.ts';
+import type { SharedTime } from '../runtime/shared-time.ts';
 import { AsyncQueue } from './async-queue.ts';
 import { DEFAULT_EVENT_INVOKE, type EventInvokeConfiguration, type FunctionConfiguration } from './configuration.ts';
 import type { InvocationFaults } from './faults.ts';
@@ -25,7 +26,8 @@ interface InvokePermission {
 export interface LambdaSettings {
   /** Folder of the functions' log files. */
   readonly logFolder: string;
-  readonly speed: number;
+  /** The cloud's clock, for the functions' threads. */
+  readonly time: SharedTime;
   readonly faults: InvocationFaults;
 }
 
@@ -184,7 +186,6 @@ export class LambdaService implements Functions {
   #instanceSettings(configuration: FunctionConfiguration, instanceId: string): InstanceSettings {
     const { name, arn, memoryMegabytes, environment, folder } = configuration;
     const key = accessKey(arn);
-    const { speed } = this.#settings;
     return {
       environment: {
         TZ: ':UTC',
@@ -207,7 +208,7 @@ export class LambdaService implements Functions {
         AWS_LAMBDA_LOG_STREAM_NAME: instanceId,
         LAMBDA_TASK_ROOT: folder,
       },
-      clock: speed === 1 ? undefined : { cloud: this.#cloud.clock.now(), wall: Date.now(), speed },
+      time: this.#settings.time,
       print: (chunk) => this.#log(name).write(chunk),
     };
   }

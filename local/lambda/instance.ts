@@ -18,7 +18,7 @@ export type Outcome = { readonly payload: string } | { readonly error: LambdaErr
 export interface InstanceSettings {
   /** Environment of the process: the template's variables and those of the Lambda runtime. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly clock: WorkerStart['clock'];
+  readonly time: WorkerStart['time'];
   /** Takes what the function prints. */
   print(chunk: string): void;
 }
@@ -40,7 +40,7 @@ export class Instance {
   constructor(configuration: FunctionConfiguration, id: string, settings: InstanceSettings) {
     this.id = id;
     this.#function = configuration;
-    const start: WorkerStart = { folder: configuration.folder, handler: configuration.handler, clock: settings.clock };
+    const start: WorkerStart = { folder: configuration.folder, handler: configuration.handler, time: settings.time };
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: start,
       env: settings.environment,

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
+import { readTime, type SharedTime } from '../runtime/shared-time.ts';
 import type { LambdaError, WorkerInvocation, WorkerMessage, WorkerStart } from './configuration.ts';
 
 type Handler = (event: unknown, context: unknown) => unknown;
@@ -13,7 +14,7 @@ type Handler = (event: unknown, context: unknown) => unknown;
 const port = parentPort;
 if (port === null) throw new Error('worker.ts runs in a worker thread only');
 const start = workerData as WorkerStart;
-if (start.clock !== undefined) followClock(start.clock);
+followClock(start.time);
 
 const send = (message: WorkerMessage) => port.postMessage(message);
 const loaded = await load().then(
@@ -81,9 +82,9 @@ function wallNow(): number {
 }
 
 /** Makes `Date` tell the cloud's time, so that a function sees the hours pass that schedules go by. */
-function followClock(clock: { cloud: number; wall: number; speed: number }): void {
+function followClock(time: SharedTime): void {
   const WallDate = Date;
-  const now = () => Math.round(clock.cloud + (WallDate.now() - clock.wall) * clock.speed);
+  const now = () => Math.round(readTime(time, WallDate.now()));
   globalThis.Date = new Proxy(WallDate, {
     construct: (target, values: [], newTarget) =>
       Reflect.construct(target, values.length === 0 ? [now()] : values, newTarget),

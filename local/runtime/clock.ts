@@ -1,44 +1,80 @@
 import type { Clock } from '../cloud.ts';
+import { readTime, type SharedTime, shareTime, writeTime } from './shared-time.ts';
 
 /** Longest delay of a Node.js timer, ms. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/**
- * The cloud's clock: starts at `start` (ms since the epoch) and runs `speed` times as fast as the wall clock.
- * `stop` cancels everything that is still planned.
- */
-export function runningClock(start: number, speed: number): Clock & { stop(): void } {
-  const wallStart = Date.now();
-  const planned = new Set<NodeJS.Timeout>();
-  const now = () => start + (Date.now() - wallStart) * speed;
-  const plan = (at: number, run: () => void): (() => void) => {
-    let timer: NodeJS.Timeout | undefined;
-    let cancelled = false;
-    const arm = () => {
-      if (cancelled) return;
-      const delay = Math.min(Math.max(0, (at - now()) / speed), LONGEST_TIMER);
-      timer = setTimeout(() => {
-        if (timer !== undefined) planned.delete(timer);
-        // Timers may fire a little early, and long waits come in pieces.
-        if (now() < at) arm();
-        else run();
-      }, Math.ceil(delay));
-      timer.unref();
-      planned.add(timer);
-    };
-    arm();
-    return () => {
-      cancelled = true;
-      clearTimeout(timer);
-      if (timer !== undefined) planned.delete(timer);
-    };
-  };
-  return {
-    now,
-    at: plan,
-    stop: () => {
-      for (const timer of planned) clearTimeout(timer);
+/** A clock that runs with the wall clock or faster. */
+export interface RunningClock extends Clock {
+  /** The same time, for other threads. */
+  readonly shared: SharedTime;
+  readonly speed: number;
+  /** Goes on from now at this speed; what is planned comes sooner or later accordingly. */
+  setSpeed(speed: number): void;
+  /** Cancels everything that is still planned. */
+  stop(): void;
+}
+
+/** The cloud's clock: starts at `start` (ms since the epoch) and runs `speed` times as fast as the wall clock. */
+export function runningClock(start: number, speed: number): RunningClock {
+  const shared = shareTime(start, Date.now(), speed);
+  const planned = new Set<Planned>();
+  const clock = {
+    shared,
+    speed,
+    now: () => readTime(shared, Date.now()),
+    at(at: number, run: () => void): () => void {
+      const plan = new Planned(clock, at, () => {
+        planned.delete(plan);
+        run();
+      });
+      planned.add(plan);
+      return () => {
+        plan.cancel();
+        planned.delete(plan);
+      };
+    },
+    setSpeed(next: number): void {
+      const wall = Date.now();
+      writeTime(shared, readTime(shared, wall), wall, next);
+      clock.speed = next;
+      for (const plan of planned) plan.arm();
+    },
+    stop(): void {
+      for (const plan of planned) plan.cancel();
       planned.clear();
     },
   };
+  return clock;
+}
+
+/** Something to be run at a time of the cloud's clock. */
+class Planned {
+  readonly #clock: Pick<RunningClock, 'now' | 'speed'>;
+  readonly #at: number;
+  readonly #run: () => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(clock: Pick<RunningClock, 'now' | 'speed'>, at: number, run: () => void) {
+    this.#clock = clock;
+    this.#at = at;
+    this.#run = run;
+    this.arm();
+  }
+
+  /** Sets the timer for what is left to wait. */
+  arm(): void {
+    clearTimeout(this.#timer);
+    const delay = Math.min(Math.max(0, (this.#at - this.#clock.now()) / this.#clock.speed), LONGEST_TIMER);
+    this.#timer = setTimeout(() => {
+      // Timers may fire a little early, and long waits come in pieces.
+      if (this.#clock.now() < this.#at) this.arm();
+      else this.#run();
+    }, Math.ceil(delay));
+    this.#timer.unref();
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timer);
+  }
 }
