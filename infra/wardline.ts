@@ -4,6 +4,7 @@ import { WardlineChecks } from './checks/wardline-checks.ts';
 import { asVpc } from './constructs/exact-types.ts';
 import type { FunctionDefaults } from './constructs/wardline-function.ts';
 import type { Settings } from './settings.ts';
+import { AuditStack } from './stacks/audit.ts';
 import { DataStack } from './stacks/data.ts';
 import { DevicesStack } from './stacks/devices.ts';
 import { ManagementStack } from './stacks/management.ts';
@@ -28,6 +29,7 @@ export interface Wardline {
   readonly data: DataStack;
   readonly devices: DevicesStack;
   readonly management: ManagementStack;
+  readonly audit: AuditStack;
   readonly operations: OperationsStack;
   /** Only in the VPC profile. */
   readonly network: NetworkStack | undefined;
@@ -78,12 +80,20 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     functions,
     description: 'Wardline: what people talk to',
   });
+  const audit = new AuditStack(app, 'WardlineAudit', {
+    env,
+    settings,
+    data,
+    functions,
+    description: 'Wardline: audit archive',
+  });
   const operations = new OperationsStack(app, 'WardlineOperations', {
     env,
     settings,
     data,
     devices,
     management,
+    audit,
     description: 'Wardline: dashboard and alarms',
   });
   Tags.of(app).add('application', settings.name);
@@ -93,7 +103,7 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     new ServerlessChecks(app),
     new WardlineChecks(app),
   );
-  return { app, data, devices, management, operations, network };
+  return { app, data, devices, management, audit, operations, network };
 }
 
 /** A CDK app with the behaviour that the stacks rely on. */

@@ -58,9 +58,11 @@ export interface StreamReading {
 /**
  * Reads a table's stream in order, from the oldest record there is. A failing batch is halved until the record at
  * fault is alone, and tried again until it succeeds or is older than `maxAge`.
+ *
+ * @param id distinguishes the streams of a function that reads several
  */
-export function readStream(reader: WardlineFunction, reading: StreamReading): void {
-  new CfnEventSourceMapping(reader, 'Stream', {
+export function readStream(reader: WardlineFunction, reading: StreamReading, id = 'Stream'): void {
+  new CfnEventSourceMapping(reader, id, {
     functionName: reader.function.functionName,
     eventSourceArn: reading.streamArn,
     startingPosition: 'TRIM_HORIZON',

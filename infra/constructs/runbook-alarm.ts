@@ -16,7 +16,9 @@ export type Runbook =
   | 'api-client-errors'
   | 'api-server-errors'
   | 'table-throttles'
-  | 'rule-failures';
+  | 'rule-failures'
+  | 'audit-tampered'
+  | 'audit-days-open';
 
 /** An alarm and what to do about it. */
 export interface RunbookAlarmProps {
@@ -31,6 +33,8 @@ export interface RunbookAlarmProps {
   readonly periods?: number;
   /** Out of how many. @default `periods` */
   readonly outOf?: number;
+  /** Alarm when the metric is not greater than `above`, or says nothing: for what must happen again and again. */
+  readonly silence?: true;
   readonly topic: ITopic;
 }
 
@@ -43,11 +47,13 @@ export class RunbookAlarm extends Alarm {
       alarmDescription: `${props.meaning} Runbook: docs/operations.md#${props.runbook}`,
       metric: props.metric,
       threshold: props.above,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      comparisonOperator: props.silence
+        ? ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD
+        : ComparisonOperator.GREATER_THAN_THRESHOLD,
       datapointsToAlarm: periods,
       evaluationPeriods: props.outOf ?? periods,
-      // No traffic is no failure.
-      treatMissingData: TreatMissingData.NOT_BREACHING,
+      // No traffic is no failure, unless silence is what the alarm is about.
+      treatMissingData: props.silence ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
     });
     const action = new SnsAction(props.topic);
     this.addAlarmAction(action);

@@ -34,12 +34,16 @@ export class DataStack extends Stack {
   readonly audit: Bucket;
   /** The certificate that device certificates must chain to, where API Gateway reads it. */
   readonly truststore: Bucket;
+  /** ARN patterns of the objects in `audit`, by what they are. */
+  readonly auditObjects: { readonly chains: string; readonly digests: string; readonly keys: string };
   /** Uploaded device lists and the reports about them. */
   readonly imports: Bucket;
   /** ARN pattern of the objects in `imports`, in the form in which other stacks refer to it. */
   readonly importObjects: string;
   /** Signs device certificates; the private key never leaves KMS. */
   readonly deviceAuthorityKey: Key;
+  /** Signs what each day of the audit archive holds; verifying needs its public key alone. */
+  readonly auditDigestKey: Key;
   /** Encrypts logs, queues and alarm messages. */
   readonly operationsKey: Key;
 
@@ -67,6 +71,15 @@ export class DataStack extends Stack {
     this.deviceAuthorityKey = new Key(this, 'DeviceAuthorityKey', {
       alias: `alias/${name}-device-authority`,
       description: 'Certificate authority of the devices',
+      keySpec: KeySpec.ECC_NIST_P256,
+      keyUsage: KeyUsage.SIGN_VERIFY,
+      pendingWindow: Duration.days(30),
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+
+    this.auditDigestKey = new Key(this, 'AuditDigestKey', {
+      alias: `alias/${name}-audit-digest`,
+      description: 'Signs the daily digests of the audit archive',
       keySpec: KeySpec.ECC_NIST_P256,
       keyUsage: KeyUsage.SIGN_VERIFY,
       pendingWindow: Duration.days(30),
@@ -141,6 +154,13 @@ export class DataStack extends Stack {
       serverAccessLogsBucket: asBucket(accessLogs),
       serverAccessLogsPrefix: 'audit/',
     });
+    for (const statement of writeOnce(this.audit)) this.audit.addToResourcePolicy(statement);
+    const auditArn = this.exportValue(this.audit.bucketArn);
+    this.auditObjects = {
+      chains: `${auditArn}/chains/*`,
+      digests: `${auditArn}/digests/*`,
+      keys: `${auditArn}/keys/*`,
+    };
     this.truststore = new Bucket(this, 'Truststore', {
       ...bucket,
       encryption: BucketEncryption.S3_MANAGED,
@@ -195,6 +215,26 @@ const deviceListAttributes = ['platform', 'class', 'ownership', 'lifecycle', 'us
 /** Object Lock counts days; leap days are on the side of keeping. */
 function daysOfYears(years: number): number {
   return years * 366;
+}
+
+/**
+ * Object Lock keeps every version; these keep the newest version the only one. Nobody hides an object behind a delete
+ * marker, and nobody puts another version over it: a write must carry `If-None-Match`.
+ */
+function writeOnce(bucket: Bucket): PolicyStatement[] {
+  const deny = (sid: string, actions: string[], conditions: Record<string, Record<string, string>> = {}) =>
+    new PolicyStatement({
+      sid,
+      effect: Effect.DENY,
+      principals: [new AnyPrincipal()],
+      actions,
+      resources: [bucket.arnForObjects('*')],
+      conditions,
+    });
+  return [
+    deny('NobodyDeletes', ['s3:DeleteObject', 's3:DeleteObjectVersion', 's3:BypassGovernanceRetention']),
+    deny('NobodyOverwrites', ['s3:PutObject'], { Null: { 's3:if-none-match': 'true' } }),
+  ];
 }
 
 /** A table policy: whoever may administer DynamoDB still cannot delete the table before this policy is taken away. */

@@ -19,6 +19,7 @@ import { pascalCase } from '../constructs/pascal-case.ts';
 import { RunbookAlarm, type RunbookAlarmProps } from '../constructs/runbook-alarm.ts';
 import type { WardlineFunction } from '../constructs/wardline-function.ts';
 import type { Settings } from '../settings.ts';
+import type { AuditStack } from './audit.ts';
 import type { DataStack } from './data.ts';
 import type { DevicesStack } from './devices.ts';
 import type { ManagementStack } from './management.ts';
@@ -29,6 +30,7 @@ export interface OperationsStackProps extends StackProps {
   readonly data: DataStack;
   readonly devices: DevicesStack;
   readonly management: ManagementStack;
+  readonly audit: AuditStack;
 }
 
 const fiveMinutes = Duration.minutes(5);
@@ -40,7 +42,7 @@ export class OperationsStack extends Stack {
 
   constructor(scope: Construct, id: string, props: OperationsStackProps) {
     super(scope, id, props);
-    const { data, devices, management, settings } = props;
+    const { data, devices, management, audit, settings } = props;
     this.#prefix = settings.name;
     this.#topic = new Topic(this, 'Alarms', {
       topicName: `${settings.name}-alarms`,
@@ -66,7 +68,7 @@ export class OperationsStack extends Stack {
       });
     }
 
-    const functions = [...devices.functions, ...management.functions];
+    const functions = [...devices.functions, ...management.functions, ...audit.functions];
     const checkIn = this.#watchCheckIns();
     const commandAge = this.#watchCommands();
     for (const watched of functions) this.#watchFunction(watched);
@@ -77,9 +79,11 @@ export class OperationsStack extends Stack {
       devices.wakeFailures,
       devices.presenceFailures,
       management.importFailures,
+      audit.failures,
     ]);
-    const lag = this.#watchLag(['device-push', 'device-retire'], devices);
+    const lag = this.#watchLag(['device-push', 'device-retire', 'archive-audit'], devices);
     const rules = this.#watchRules();
+    this.#watchAudit();
     const apis = this.#watchApis(devices);
     const tables = [data.devices, data.directory].map((table) => this.#watchTable(table));
 
@@ -278,6 +282,32 @@ export class OperationsStack extends Stack {
       periods: 2,
     });
     return { streams, queues: [presence, wakeUps] };
+  }
+
+  #watchAudit(): void {
+    const metric = (service: string, metricName: string, period: Duration) =>
+      new Metric({
+        namespace: 'Wardline',
+        metricName,
+        dimensionsMap: { service },
+        statistic: Stats.SUM,
+        period,
+        label: metricName,
+      });
+    this.#alarm('AuditTampered', {
+      meaning: 'A record of the audit trail was changed or removed in its table, past every function of Wardline.',
+      runbook: 'audit-tampered',
+      metric: metric('archive-audit', 'AuditTampered', fiveMinutes),
+      above: 0,
+    });
+    this.#alarm('AuditDaysOpen', {
+      meaning: 'The days of the audit archive have not been looked at, closed and signed for three hours.',
+      runbook: 'audit-days-open',
+      metric: metric('close-audit', 'AuditDaysCurrent', Duration.hours(1)),
+      silence: true,
+      above: 0,
+      periods: 3,
+    });
   }
 
   #watchRules(): IMetric[] {

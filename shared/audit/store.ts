@@ -1,14 +1,19 @@
 import { PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
 import type { Table } from '../aws/dynamodb.ts';
+import { isConditionFailed } from '../aws/errors.ts';
 import { type AuditItem, type AuditRecord, auditPrefix } from './record.ts';
 import { AuditRecordSchema } from './view.ts';
 
 /** Stores a record by itself: for attempts that were denied or refused, which change nothing else. */
 export async function keepRecord(table: Table, item: AuditItem): Promise<void> {
-  await table.client.send(
-    new PutCommand({ TableName: table.name, Item: item, ConditionExpression: 'attribute_not_exists(pk)' }),
-  );
+  const { name: TableName, client } = table;
+  try {
+    await client.send(new PutCommand({ TableName, Item: item, ConditionExpression: 'attribute_not_exists(pk)' }));
+  } catch (error) {
+    // Its key holds a ULID: what is there is this record, stored by a try whose answer was lost.
+    if (!isConditionFailed(error)) throw error;
+  }
 }
 
 /** A page of an audit trail, newest first. */

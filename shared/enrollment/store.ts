@@ -1,5 +1,6 @@
-import { GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { type AuditItem, auditRecord } from '../audit/record.ts';
+import { keepRecord } from '../audit/store.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { cancellationsOf, type Item, isContention } from '../aws/errors.ts';
 import { retryContention } from '../aws/retry.ts';
@@ -51,7 +52,7 @@ export function enrollmentStore(tables: EnrollmentTables): EnrollmentStore & Ren
     renew: (change) => attempt(devices, renewalParts(devices, change)),
     async recordRefusal(refusal) {
       const { table, audit } = refusalRecord(tables, refusal);
-      await table.client.send(new PutCommand({ TableName: table.name, Item: audit }));
+      await keepRecord(table, audit);
     },
   };
 }

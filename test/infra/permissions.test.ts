@@ -48,12 +48,23 @@ describe('no role', () => {
         if (['lambda.amazonaws.com', 'apigateway.amazonaws.com'].includes(principal)) continue;
         expect([role.id, principal, member(member(statement, 'Condition'), 'StringEquals')]).toEqual([
           role.id,
-          'iot.amazonaws.com',
+          expect.stringMatching(/^(iot|scheduler)\.amazonaws\.com$/),
           { 'aws:SourceAccount': '111122223333' },
         ]);
       }
     }
   });
+});
+
+test('the archive: two roles write it, none deletes', () => {
+  const on = Object.entries(roles).flatMap(([role, list]) =>
+    list
+      .filter(({ resource }) => resource.startsWith('<Audit Arn>'))
+      .map(({ action }) => `${role.split('/')[1]} ${action}`),
+  );
+  expect(
+    on.filter((line) => !/ s3:(GetObject|ListBucket)$/.test(line)).filter((line, at, all) => all.indexOf(line) === at),
+  ).toEqual(['ArchiveAuditRole s3:PutObject', 'CloseAuditRole s3:PutObject']);
 });
 
 test('nobody else writes devices', () => {

@@ -74,10 +74,33 @@ describe('what must outlive a deployment', () => {
     });
   });
 
-  test('the key of the device authority signs with P-256 and cannot be exported', () => {
-    const [key] = of('AWS::KMS::Key').filter(({ Properties }) => Properties['KeyUsage'] === 'SIGN_VERIFY');
-    expect(key?.Properties).toMatchObject({ KeySpec: 'ECC_NIST_P256' });
-    expect(key?.Properties['Origin'] ?? 'AWS_KMS').toBe('AWS_KMS');
+  test('an object of the audit archive is written once: nobody deletes it, or puts a version over it', () => {
+    const policies = of('AWS::S3::BucketPolicy').map((policy) => listOf(property(policy, 'PolicyDocument.Statement')));
+    const denied = policies.find((statements) => statements.some((one) => member(one, 'Sid') === 'NobodyDeletes'));
+    expect(denied).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          Effect: 'Deny',
+          Principal: { AWS: '*' },
+          Action: ['s3:BypassGovernanceRetention', 's3:DeleteObject', 's3:DeleteObjectVersion'],
+        }),
+        expect.objectContaining({
+          Effect: 'Deny',
+          Principal: { AWS: '*' },
+          Action: 's3:PutObject',
+          Condition: { Null: { 's3:if-none-match': 'true' } },
+        }),
+      ]),
+    );
+  });
+
+  test('the keys of the device authority and of the audit digests sign with P-256 and cannot be exported', () => {
+    const keys = of('AWS::KMS::Key').filter(({ Properties }) => Properties['KeyUsage'] === 'SIGN_VERIFY');
+    expect(keys).toHaveLength(2);
+    for (const key of keys) {
+      expect(key.Properties).toMatchObject({ KeySpec: 'ECC_NIST_P256' });
+      expect(key.Properties['Origin'] ?? 'AWS_KMS').toBe('AWS_KMS');
+    }
   });
 });
 
@@ -117,7 +140,7 @@ describe('functions', () => {
     const destinations = of('AWS::Lambda::EventInvokeConfig').map((one) =>
       property(one, 'DestinationConfig.OnFailure.Destination'),
     );
-    expect(destinations).toHaveLength(2);
+    expect(destinations).toHaveLength(3);
     expect(destinations.every((destination) => textOf(destination).includes('Failures'))).toBe(true);
   });
 

@@ -206,7 +206,14 @@ export const s3Service = (cloud: Cloud): AwsService => {
     const resource = objectArn(bucket.name, key);
     const { headers } = request;
     return [
-      { action: 's3:PutObject', resource },
+      {
+        action: 's3:PutObject',
+        resource,
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+        ...(headers['if-none-match'] === undefined
+          ? {}
+          : { context: { 's3:if-none-match': headers['if-none-match'] } }),
+      },
       ...(headers['x-amz-object-lock-mode'] === undefined ? [] : [{ action: 's3:PutObjectRetention', resource }]),
       ...(headers['x-amz-object-lock-legal-hold'] === undefined ? [] : [{ action: 's3:PutObjectLegalHold', resource }]),
       ...keyPermissions(cloud, keyOf(bucket, request), 's3', ['GenerateDataKey']),

@@ -1,9 +1,17 @@
-import { BatchGetCommand, GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import {
+  BatchGetCommand,
+  GetCommand,
+  PutCommand,
+  QueryCommand,
+  ScanCommand,
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
 import type { Table } from '../../aws/dynamodb.ts';
 import { cancellationsOf, type Item, isConditionFailed } from '../../aws/errors.ts';
 import { retryContention } from '../../aws/retry.ts';
 import { transact, type WritePart } from '../../devices/store.ts';
+import { auditPrefix } from '../record.ts';
 import type { Chains, Head } from './append.ts';
 import type { DayBook, Days } from './close.ts';
 import { dayBefore } from './day.ts';
@@ -22,8 +30,8 @@ const endPartition = (day: string): string => `${prefix}DAY#${day}`;
  */
 const markKey = ({ pk, sk }: Source) => ({ pk: `${prefix}MARK#${pk}`, sk: `MARK#${sk}` });
 
-/** A record can be handed over again for as long as the stream holds it (a day) and a catch-up looks back (30 days). */
-const markDays = 90;
+/** Days for which an archived record is remembered: a stream delivers again for one, a catch-up looks back further. */
+export const markDays = 90;
 
 const HeadSchema = v.object({
   place: v.string(),
@@ -212,6 +220,29 @@ export class ChainStore implements Chains, DayBook {
     } while (start !== undefined);
     return items;
   }
+}
+
+/** A part of a table's audit records. */
+export interface RecordPage {
+  readonly items: readonly Item[];
+  /** Where to go on; missing at the end of the table. */
+  readonly after?: Source;
+}
+
+/** Reads one page (1 MB) of a whole table for audit records since a moment: for repairs, not for every day. */
+export async function scanRecords(table: Table, since: Date, after: Source | undefined): Promise<RecordPage> {
+  const answer = await table.client.send(
+    new ScanCommand({
+      TableName: table.name,
+      FilterExpression: 'begins_with(sk, :audit) AND #at >= :since',
+      ExpressionAttributeNames: { '#at': 'at' },
+      ExpressionAttributeValues: { ':audit': auditPrefix, ':since': since.toISOString() },
+      ConsistentRead: true,
+      ...(after === undefined ? {} : { ExclusiveStartKey: { ...after } }),
+    }),
+  );
+  const last = answer.LastEvaluatedKey;
+  return { items: answer.Items ?? [], ...(last === undefined ? {} : { after: v.parse(Key, last) }) };
 }
 
 const absent = 'attribute_not_exists(pk)';
