@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Compliance } from '../compliance/assess.ts';
+import type { Signals } from '../interlock/signals.ts';
 
 /** Which adapter speaks to the device. */
 export const Platform = {
@@ -46,6 +47,24 @@ export const ClinicalState = {
 } as const;
 export type ClinicalState = (typeof ClinicalState)[keyof typeof ClinicalState];
 
+/**
+ * Words of IEEE 11073-10207 (BICEPS, SDC), for devices that speak them: `MdsState/@OperatingMode`, `@ActivationState`, and
+ * the `@ContextAssociation` of the patient context.
+ */
+export const OperatingMode = { Normal: 'Nml', Demo: 'Dmo', Service: 'Srv', Maintenance: 'Mtn' } as const;
+export type OperatingMode = (typeof OperatingMode)[keyof typeof OperatingMode];
+export const ActivationState = {
+  On: 'On',
+  NotReady: 'NotRdy',
+  Standby: 'StndBy',
+  Off: 'Off',
+  ShuttingDown: 'Shtdn',
+  Failure: 'Fail',
+} as const;
+export type ActivationState = (typeof ActivationState)[keyof typeof ActivationState];
+export const ContextAssociation = { None: 'No', Pre: 'Pre', Associated: 'Assoc', Disassociated: 'Dis' } as const;
+export type ContextAssociation = (typeof ContextAssociation)[keyof typeof ContextAssociation];
+
 /** `d-` and 24 characters. Also the IoT thing name, the MQTT client id, and the common name of the device certificate. */
 export type DeviceId = string;
 
@@ -90,6 +109,17 @@ export interface ClinicalReport {
   readonly state: ClinicalState;
   /** When, on the device's clock, held against ours (`effectiveTime`). RFC 3339. */
   readonly at: string;
+  readonly operatingMode?: OperatingMode;
+  readonly activationState?: ActivationState;
+  readonly contextAssociation?: ContextAssociation;
+}
+
+/** Power as the last posture report had it. */
+export interface Power {
+  /** On its charger, dock or mains. */
+  readonly charging?: boolean;
+  /** Charge of the battery, percent. */
+  readonly percent?: number;
 }
 
 /** Which inventory or posture report is stored beside the head. */
@@ -150,6 +180,9 @@ export interface Device {
   readonly presence?: Presence;
   readonly inventory?: StoredReport;
   readonly posture?: StoredReport;
+  readonly power?: Power;
+  /** What other systems say of its use. */
+  readonly signals?: Signals;
   /** Version of the desired state that the device should have; 0 = none was set. */
   readonly desiredVersion: number;
   /** Version of the desired state that the device says it has. */

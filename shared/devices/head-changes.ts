@@ -1,7 +1,7 @@
 import { contentHash } from '../canonical-json.ts';
 import { assess } from '../compliance/assess.ts';
 import type { CheckInMessage } from '../protocols/agent/messages.ts';
-import type { Device, StoredReport } from './device.ts';
+import type { ClinicalReport, Device, Power, StoredReport } from './device.ts';
 import { heartbeatMilliseconds } from './intervals.ts';
 import { type Caller, recognize } from './recognize.ts';
 import { effectiveTime, observationTime } from './report-time.ts';
@@ -15,6 +15,7 @@ export type HeadChanges = Partial<
     | 'clinical'
     | 'inventory'
     | 'posture'
+    | 'power'
     | 'compliance'
     | 'reportedVersion'
     | 'reportedAt'
@@ -70,10 +71,28 @@ function promotion(device: Device, caller: Caller, receivedAt: number): HeadChan
 }
 
 function clinicalChange(device: Device, message: CheckInMessage, receivedAt: number): HeadChanges {
-  if (message.clinical === undefined || message.clinical.state === device.clinical?.state) return {};
-  const at = new Date(observationTime(message.clinical.at, message.at, receivedAt)).toISOString();
-  if (device.clinical !== undefined && at < device.clinical.at) return {};
-  return { clinical: { state: message.clinical.state, at } };
+  if (message.clinical === undefined) return {};
+  const { clinical: known } = device;
+  const { state, at: since, operatingMode, activationState, contextAssociation } = message.clinical;
+  const said: ClinicalReport = {
+    state,
+    at: new Date(observationTime(since, message.at, receivedAt)).toISOString(),
+    ...(operatingMode === undefined ? {} : { operatingMode }),
+    ...(activationState === undefined ? {} : { activationState }),
+    ...(contextAssociation === undefined ? {} : { contextAssociation }),
+  };
+  if (known !== undefined && (saysSame(known, said) || said.at < known.at)) return {};
+  return { clinical: said };
+}
+
+/** Whether two reports say the same of the use, whenever it began. */
+export function saysSame(one: Omit<ClinicalReport, 'at'>, other: Omit<ClinicalReport, 'at'>): boolean {
+  return (
+    one.state === other.state &&
+    one.operatingMode === other.operatingMode &&
+    one.activationState === other.activationState &&
+    one.contextAssociation === other.contextAssociation
+  );
 }
 
 function reportChange(
@@ -93,7 +112,23 @@ function postureChange(device: Device, message: CheckInMessage, at: string): Hea
   const change = reportChange('posture', device.posture, message.posture, at);
   if (change.posture === undefined || message.posture === undefined) return change;
   const compliance = assess(message.posture);
-  return compliance === device.compliance ? change : { ...change, compliance };
+  return {
+    ...change,
+    power: powerOf(message.posture),
+    ...(compliance === device.compliance ? {} : { compliance }),
+  };
+}
+
+/** What a posture report says of power: `battery` {percent, charging}, `docked`. What it does not say stays unknown. */
+export function powerOf(posture: Readonly<Record<string, unknown>>): Power {
+  const { battery, docked } = posture;
+  const said: Readonly<Record<string, unknown>> = typeof battery === 'object' && battery !== null ? { ...battery } : {};
+  const { percent, charging } = said;
+  const plugged = docked === true ? true : charging;
+  return {
+    ...(typeof plugged === 'boolean' ? { charging: plugged } : {}),
+    ...(typeof percent === 'number' && percent >= 0 && percent <= 100 ? { percent: Math.round(percent) } : {}),
+  };
 }
 
 function versionChange(device: Device, message: CheckInMessage, at: string): HeadChanges {

@@ -5,7 +5,17 @@ import { parseSerial } from '../enrollment/serial.ts';
 import { pageEntries, pageOf } from '../http/page.ts';
 import { ImportView, RowResult } from '../imports/job.ts';
 import { SiteId, UnitId } from '../places/place.ts';
-import { Channel, ClinicalState, DeviceClass, Lifecycle, Ownership, Platform } from './device.ts';
+import {
+  ActivationState,
+  Channel,
+  ClinicalState,
+  ContextAssociation,
+  DeviceClass,
+  Lifecycle,
+  OperatingMode,
+  Ownership,
+  Platform,
+} from './device.ts';
 
 const tag = 'Devices';
 const imports = 'Imports';
@@ -76,8 +86,16 @@ export const DeviceView = v.object({
   compliance: v.pipe(ComplianceName, v.description('From the last security report; never reported is `unknown`')),
   clinical: v.optional(
     v.pipe(
-      v.object({ state: v.picklist(Object.values(ClinicalState)), at: time }),
-      v.description('Clinical use, as the device said it at that time'),
+      v.object({
+        state: v.picklist(Object.values(ClinicalState)),
+        at: time,
+        operatingMode: v.optional(v.picklist(Object.values(OperatingMode))),
+        activationState: v.optional(v.picklist(Object.values(ActivationState))),
+        contextAssociation: v.optional(v.picklist(Object.values(ContextAssociation))),
+      }),
+      v.description(
+        'Clinical use since that time, as the device said it; the last three in the words of IEEE 11073-10207',
+      ),
     ),
   ),
   connected: v.optional(

@@ -601,7 +601,7 @@ export function enrolExpected(
         UpdateExpression:
           'SET lifecycle = :enrolled, enrolledAt = :now, certificate = :certificate, certificateSince = :now, ' +
           'certificateExpiresAt = :expires, version = version + :one, gsi1pk = :site, gsi1sk = :unit ' +
-          'REMOVE nextCertificate, nextCertificateExpiresAt, clinical, presence, inventory, posture, compliance, lastSeenAt, reportedVersion, reportedAt',
+          'REMOVE nextCertificate, nextCertificateExpiresAt, clinical, presence, inventory, posture, power, compliance, lastSeenAt, reportedVersion, reportedAt',
         ConditionExpression: 'lifecycle = :expected AND version = :seen',
         ExpressionAttributeValues: {
           ':enrolled': Lifecycle.Enrolled,

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { CommandType } from '../../commands/command.ts';
-import { ClinicalState } from '../../devices/device.ts';
+import { ActivationState, ClinicalState, ContextAssociation, OperatingMode } from '../../devices/device.ts';
 
 /**
  * The agent protocol (docs/protocols/agent.md): one message up, one down, the same over MQTT and HTTPS. The JSON Schema
@@ -81,7 +81,7 @@ export const CheckInMessage = v.object({
     v.pipe(
       JsonObject,
       v.description(
-        'Security state. Send it when it changed. `locked` (boolean) verifies lock, `bootedAt` (RFC 3339) verifies restart. What the device cannot know is "unknown".',
+        'Security state. Send it when it changed. `locked` (boolean) verifies lock, `bootedAt` (RFC 3339) verifies restart. `battery` ({percent, charging}) says whether an update may be installed; on mains without a battery that is 100 and true. What the device cannot know is "unknown".',
       ),
     ),
   ),
@@ -90,8 +90,25 @@ export const CheckInMessage = v.object({
       v.object({
         state: v.picklist(Object.values(ClinicalState)),
         at: v.pipe(Time, v.description("Since when, on the device's clock.")),
+        operatingMode: v.optional(
+          v.pipe(
+            v.picklist(Object.values(OperatingMode)),
+            v.description('MdsState/@OperatingMode of IEEE 11073-10207, for devices that speak SDC.'),
+          ),
+        ),
+        activationState: v.optional(
+          v.pipe(v.picklist(Object.values(ActivationState)), v.description('MdsState/@ActivationState.')),
+        ),
+        contextAssociation: v.optional(
+          v.pipe(
+            v.picklist(Object.values(ContextAssociation)),
+            v.description('@ContextAssociation of the patient context. Pre and Assoc count as in use.'),
+          ),
+        ),
       }),
-      v.description('Clinical use. Unknown counts as in use.'),
+      v.description(
+        'Clinical use. Unknown counts as in use. Send it with every check-in: a restart is handed out only when this very message says that the device is not in use.',
+      ),
     ),
   ),
   desiredVersion: v.optional(

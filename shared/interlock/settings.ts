@@ -1,0 +1,40 @@
+import * as v from 'valibot';
+
+const whole = (least: number, most: number, description: string) =>
+  v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most), v.description(description));
+
+const members = {
+  deviceStateSeconds: whole(
+    5,
+    600,
+    'How old the word of a medical device may be that it is not in use (rule R1); default 60',
+  ),
+  foregroundSeconds: whole(
+    5,
+    3_600,
+    'The same for phones, tablets and workstations, and how long their "in use" keeps a lock away (R15); default 300',
+  ),
+  batteryPercent: whole(0, 100, 'Least charge for an installation, besides being on the charger (R11); default 30'),
+  recheckMinutes: whole(1, 720, 'When a deferred command is looked at again if nothing changes before; default 30'),
+  windows: v.pipe(
+    v.boolean(),
+    v.description('Whether installations wait for the maintenance window (R9); default true'),
+  ),
+};
+
+/** What a hospital may set of the interlock. What is not here cannot be switched off. */
+export const InterlockSettings = v.strictObject({
+  deviceStateSeconds: v.optional(members.deviceStateSeconds, 60),
+  foregroundSeconds: v.optional(members.foregroundSeconds, 300),
+  batteryPercent: v.optional(members.batteryPercent, 30),
+  recheckMinutes: v.optional(members.recheckMinutes, 30),
+  windows: v.optional(members.windows, true),
+});
+export type InterlockSettings = v.InferOutput<typeof InterlockSettings>;
+
+/** Some other settings, to see what they would have done. */
+export const InterlockChanges = v.partial(v.strictObject(members));
+export type InterlockChanges = v.InferOutput<typeof InterlockChanges>;
+
+/** The settings where nothing is said. */
+export const defaultInterlock: InterlockSettings = v.parse(InterlockSettings, {});

@@ -1,0 +1,65 @@
+import * as v from 'valibot';
+
+/** What other systems say of a device's use, beside what it says itself. */
+export const SignalKind = {
+  /** The EHR: whether a patient lies in the bed that the device is bound to. */
+  EhrOccupancy: 'ehr-occupancy',
+  /** The check-out system: whether somebody has the device checked out or is signed in. */
+  Session: 'session',
+} as const;
+export type SignalKind = (typeof SignalKind)[keyof typeof SignalKind];
+
+/** The words of each kind: first the one that means in use. */
+export const signalStates = {
+  [SignalKind.EhrOccupancy]: ['occupied', 'free'],
+  [SignalKind.Session]: ['open', 'none'],
+} as const satisfies Record<SignalKind, readonly [string, string]>;
+
+/** A signal as the head keeps it. */
+export interface Signal {
+  readonly state: string;
+  /** When the source saw it (RFC 3339, not after our clock). */
+  readonly at: string;
+  /** From when on it is stale (RFC 3339). */
+  readonly until: string;
+  /** Who said it: `user:<sub>`. */
+  readonly source: string;
+}
+
+/** The latest signal of each kind. */
+export type Signals = { readonly [Kind in SignalKind]?: Signal };
+
+/** How long a signal holds when its source does not say: a shift of twelve hours and an hour. */
+export const defaultTtlSeconds = 13 * 3_600;
+
+const time = v.pipe(v.string(), v.isoTimestamp('must be an RFC 3339 time'));
+
+/** What a source says of a device. */
+export const SignalInput = v.strictObject({
+  state: v.pipe(
+    v.picklist([...signalStates[SignalKind.EhrOccupancy], ...signalStates[SignalKind.Session]]),
+    v.description('`occupied` or `free` for `ehr-occupancy`; `open` or `none` for `session`'),
+  ),
+  at: v.pipe(time, v.description('When it was seen; what is older than what is known changes nothing')),
+  ttlSeconds: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(30),
+      v.maxValue(7 * 86_400),
+      v.description('How long it holds; default 46800 (13 hours). After that it is stale, and stale is in use'),
+    ),
+    defaultTtlSeconds,
+  ),
+});
+export type SignalInput = v.InferOutput<typeof SignalInput>;
+
+/** Whether the path names a kind of signal. */
+export const isSignalKind = (text: string): text is SignalKind => Object.hasOwn(signalStates, text);
+
+/** Whether the word belongs to the kind. */
+export const isStateOf = (kind: SignalKind, state: string): boolean =>
+  (signalStates[kind] as readonly string[]).includes(state);
+
+/** Whether the signal means that the device is in use. */
+export const meansUse = (kind: SignalKind, signal: Signal): boolean => signal.state === signalStates[kind][0];
