@@ -122,10 +122,11 @@ async function enrolled(
     throw new UsageError('this machine is not enrolled: give --enroll URL and --token TOKEN');
   }
   const serial = ownSerial(options);
+  const ca = authorityFrom(options);
   const settings: AgentSettings = {
     serial,
     endpoints: endpointsFrom(options),
-    ...(options.ca === undefined ? {} : { ca: readFileSync(options.ca, 'utf8') }),
+    ...(ca === undefined ? {} : { ca }),
   };
   if (settings.endpoints.device === undefined && settings.endpoints.mqtt === undefined) {
     throw new UsageError('where to check in is not known: give --mqtt URL, --device URL or --endpoints FILE');
@@ -167,34 +168,39 @@ function ownSerial(options: AgentOptions): AgentSettings['serial'] {
 
 function endpointsFrom(options: AgentOptions): Endpoints {
   return {
-    ...(options.endpoints === undefined ? localEndpoints(options.enroll) : readEndpoints(options.endpoints)),
+    ...endpointsOf(options.endpoints === undefined ? localCloud(options.enroll) : readObject(options.endpoints)),
     ...(options.device === undefined ? {} : { device: options.device }),
     ...(options.mqtt === undefined ? {} : { mqtt: options.mqtt }),
   };
 }
 
-/** The local cloud writes its endpoints to `.wardline/local.json` below the working folder or one above it. */
-function localEndpoints(enroll: string | undefined): Endpoints {
+/** PEM of the authority to trust: what the option names, else that of the local cloud; undefined for the system's list. */
+function authorityFrom(options: AgentOptions): string | undefined {
+  const file = options.ca ?? localCloud(options.enroll)['ca'];
+  return typeof file === 'string' ? readFileSync(file, 'utf8') : undefined;
+}
+
+/**
+ * What the local cloud wrote to `.wardline/local.json` below the working folder or one above it; nothing when that is
+ * another cloud than the one to enrol with, because its endpoints would not know the device.
+ */
+function localCloud(enroll: string | undefined): Readonly<Record<string, unknown>> {
   if (enroll === undefined) return {};
   for (let folder = process.cwd(); ; folder = dirname(folder)) {
     const file = resolve(folder, '.wardline', 'local.json');
     if (existsSync(file)) {
-      const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
-      // Another cloud's endpoints would not know a device that was enrolled here.
-      const same =
-        isRecord(value) &&
-        typeof value['enroll'] === 'string' &&
-        new URL(value['enroll']).origin === new URL(enroll).origin;
-      return same ? endpointsOf(value) : {};
+      const value = readObject(file);
+      const own = typeof value['enroll'] === 'string' && URL.canParse(value['enroll']);
+      return own && new URL(String(value['enroll'])).origin === new URL(enroll).origin ? value : {};
     }
     if (folder === dirname(folder)) return {};
   }
 }
 
-function readEndpoints(file: string): Endpoints {
+function readObject(file: string): Readonly<Record<string, unknown>> {
   const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
   if (!isRecord(value)) throw new UsageError(`${file} is not a JSON object`);
-  return endpointsOf(value);
+  return value;
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

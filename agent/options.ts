@@ -34,8 +34,9 @@ export const USAGE = `The Wardline agent for Linux machines
   --token TOKEN     enrolment token; also read from WARDLINE_ENROLLMENT_TOKEN
   --device URL      device host, for check-in over HTTPS and renewal
   --mqtt URL        mqtts://host:port
-  --endpoints FILE  JSON with "device" and "mqtt"; .wardline/local.json is found by itself
+  --endpoints FILE  JSON with "device" and "mqtt" instead of these two
   --ca FILE         certificate that the servers' certificates end in (default: the system's list)
+                    The local cloud's endpoints and certificate are found in .wardline/local.json.
   --serial S        serial number of this machine (default: from its firmware, else derived from /etc/machine-id)
   --channel KIND    mqtt (default) or https
   --state DIR       where key, certificate and journal are kept (default: /var/lib/wardline as root, else
