@@ -1,3 +1,2 @@
 /** What a machine says of a fact that it cannot find out. It never stands for "no". */
 export const UNKNOWN = 'unknown';
-export type Unknown = typeof UNKNOWN;
