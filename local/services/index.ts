@@ -9,6 +9,7 @@ import { secretsPart } from './secrets/part.ts';
 import { snsPart } from './sns/part.ts';
 import { sqsPart } from './sqs/part.ts';
 import { Queues } from './sqs/queues.ts';
+import { statesPart } from './states/part.ts';
 
 /** What the services may be told. */
 export interface ServiceOptions {
@@ -28,6 +29,7 @@ export const serviceParts = (options: ServiceOptions = {}): Part[] => {
     snsPart(options.mailFile),
     secretsPart(),
     schedulerPart(),
+    statesPart(),
     eventsPart(),
     mappingsPart(dynamoDb, queues),
   ];
