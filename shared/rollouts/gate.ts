@@ -1,0 +1,196 @@
+import { type Comparison, type ControlResult, compareWithControl } from './control.ts';
+import { type Interval, wilsonInterval } from './intervals.ts';
+import {
+  defaultTest,
+  sequentialTest,
+  successesUntil,
+  type Tally,
+  type TestResult,
+  type TestSettings,
+  Verdict,
+} from './sprt.ts';
+
+/** How a wave is judged. */
+export interface GateSettings {
+  /** Of devices that reported: came through, or not. */
+  readonly failures: TestSettings;
+  /** Of devices that were activated: reported in time, or stayed silent. */
+  readonly silence: TestSettings;
+  /** How often the comparison with devices that are not updated yet may find harm where there is none. */
+  readonly controlAlpha: number;
+}
+
+/** A device that says nothing was often only switched off, so a few are good; and a false stop is rarer. */
+const silenceTest: TestSettings = { p0: 0.02, p1: 0.1, alpha: 0.01, beta: 0.1 };
+
+/** The gate of waves that are large enough to prove something. */
+export const defaultGate: GateSettings = { failures: defaultTest, silence: silenceTest, controlAlpha: 0.01 };
+
+/**
+ * A gate that looks for defects of this share of failures or more: the larger it is, the fewer devices decide, and the
+ * less they prove.
+ */
+export const gateFor = (p1: number): GateSettings => ({
+  failures: { ...defaultTest, p1 },
+  silence: { ...silenceTest, p1: Math.max(silenceTest.p1, p1) },
+  controlAlpha: 0.01,
+});
+
+/** Something that must not happen even once. */
+export interface SafetyEvent {
+  readonly deviceId: string;
+  readonly kind: 'not-returned-to-service' | 'alarm-path-lost' | 'harm-reported';
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+/** What is known of a wave when it is judged. */
+export interface WaveEvidence {
+  /** Devices of this wave that came to an end with a report. */
+  readonly reported: Tally;
+  /** Devices of this wave: reported in time, and silent beyond it. */
+  readonly silence: Tally;
+  /** The same of all waves until now, this one included. */
+  readonly pooled: { readonly reported: Tally; readonly silence: Tally };
+  /** The wave's `reported` by site, by hardware revision and by unit type: `hardware:B`, `site:s-…`, `unit-type:T2`. */
+  readonly strata: Readonly<Record<string, Tally>>;
+  readonly safety: readonly SafetyEvent[];
+  readonly control: readonly Comparison[];
+  /** Until when it bakes, milliseconds since the epoch; undefined when the bake has not begun. */
+  readonly bakeUntil?: number;
+}
+
+/** Why a gate says what it says. */
+export const GateReason = {
+  SafetyEvent: 'safety-event',
+  Failures: 'failures',
+  Silence: 'silence',
+  /** One stratum fails although the whole looks good. */
+  Stratum: 'stratum',
+  /** Updated devices fare worse than the others. */
+  Control: 'control',
+  /** Too few devices have reported. */
+  Evidence: 'evidence',
+  Bake: 'bake',
+  Good: 'good',
+} as const;
+export type GateReason = (typeof GateReason)[keyof typeof GateReason];
+
+/** What a gate says of a wave, and all that a person needs to understand it. */
+export interface GateJudgement {
+  readonly verdict: Verdict;
+  readonly reason: GateReason;
+  /** In words, with numbers: what was seen and, when it holds, what is missing. */
+  readonly words: string;
+  readonly failures: TestResult;
+  readonly silence: TestResult;
+  readonly pooled: TestResult;
+  /** Share of failures of this wave, for people. */
+  readonly interval: Interval;
+  /** The strata whose own test stops. */
+  readonly strata: readonly { readonly stratum: string; readonly test: TestResult }[];
+  readonly control: ControlResult;
+}
+
+/**
+ * Judges a wave. What stops comes first; then what a person must look at; then what is missing. It promotes only when
+ * nothing of it is left.
+ *
+ * The wave's own evidence stops it: a defect of what is new in this wave is not thinned by the successes of earlier ones.
+ * For promotion the evidence of all waves counts together, since a small wave alone can prove little; then the wave's
+ * own must not point the other way.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function judge(evidence: WaveEvidence, settings: GateSettings, now: number): GateJudgement {
+  const failures = sequentialTest(evidence.reported, settings.failures);
+  const silence = sequentialTest(evidence.silence, settings.silence);
+  const pooled = sequentialTest(evidence.pooled.reported, settings.failures);
+  const pooledSilence = sequentialTest(evidence.pooled.silence, settings.silence);
+  const names = Object.keys(evidence.strata);
+  // One of many strata is always the worst: each gets its part of alpha.
+  const strict = { ...settings.failures, alpha: settings.failures.alpha / Math.max(1, names.length) };
+  const strata = Object.entries(evidence.strata)
+    .map(([stratum, tally]) => ({ stratum, test: sequentialTest(tally, strict) }))
+    .filter(({ test }) => test.verdict === Verdict.Stop)
+    .sort((a, b) => b.test.evidence - a.test.evidence);
+  const control = compareWithControl(evidence.control, settings.controlAlpha);
+  const say = (verdict: Verdict, reason: GateReason, words: string): GateJudgement => ({
+    ...{ verdict, reason, words, failures, silence, pooled, strata, control },
+    interval: wilsonInterval(evidence.reported),
+  });
+
+  const [event] = evidence.safety;
+  if (event !== undefined) {
+    return say(
+      Verdict.Stop,
+      GateReason.SafetyEvent,
+      `${event.deviceId}: ${safetyWords[event.kind]} One such event stops.`,
+    );
+  }
+  if (failures.verdict === Verdict.Stop) return say(Verdict.Stop, GateReason.Failures, stopWords(failures, 'failed'));
+  if (silence.verdict === Verdict.Stop) {
+    return say(Verdict.Stop, GateReason.Silence, stopWords(silence, 'did not report after the activation'));
+  }
+  const [worst] = strata;
+  if (worst !== undefined) {
+    return say(Verdict.Hold, GateReason.Stratum, `${worst.stratum}: ${stopWords(worst.test, 'failed')}`);
+  }
+  const [finding] = control.findings;
+  if (finding !== undefined) return say(Verdict.Hold, GateReason.Control, controlWords(finding));
+  const missing = [
+    missingWords(failures, pooled, 'come through'),
+    missingWords(silence, pooledSilence, 'report in time'),
+  ].filter((text) => text !== undefined);
+  if (missing.length > 0) return say(Verdict.Hold, GateReason.Evidence, missing.join(' '));
+  if (evidence.bakeUntil === undefined || now < evidence.bakeUntil) {
+    const until = evidence.bakeUntil === undefined ? '' : ` until ${new Date(evidence.bakeUntil).toISOString()}`;
+    return say(Verdict.Hold, GateReason.Bake, `The evidence is enough; it bakes${until}.`);
+  }
+  return say(Verdict.Promote, GateReason.Good, goodWords(failures, pooled));
+}
+
+const safetyWords: Readonly<Record<SafetyEvent['kind'], string>> = {
+  'not-returned-to-service': 'did not return to service.',
+  'alarm-path-lost': 'lost the path of its alarms.',
+  'harm-reported': 'a person reported harm.',
+};
+
+const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`;
+
+const totalOf = ({ success, failure }: Tally): number => success + failure;
+
+function stopWords({ tally, settings }: TestResult, what: string): string {
+  const { p0, p1 } = settings;
+  return `${tally.failure} of ${totalOf(tally)} devices ${what}: too many for ${percent(p0)}, as expected at ${percent(p1)} or more.`;
+}
+
+/** What is missing until this promotes; undefined when nothing is. */
+function missingWords(own: TestResult, pooled: TestResult, what: string): string | undefined {
+  const devices = successesMissing(own, pooled);
+  if (devices === 0) return undefined;
+  const { tally, settings, failuresToStop } = own;
+  return `${tally.failure} of ${totalOf(tally)} did not ${what}, not enough to exclude ${percent(settings.p1)}: ${devices} more must ${what} without another failure; ${failuresToStop} more failures stop it.`;
+}
+
+/**
+ * How many devices of this wave must still come through, with no other failure: until its own evidence promotes and that
+ * of all waves does not stop, or until that of all waves promotes and its own does not point the other way.
+ */
+function successesMissing(own: TestResult, pooled: TestResult): number {
+  const alone = Math.max(
+    own.successesToPromote,
+    pooled.verdict === Verdict.Stop ? Math.max(1, successesUntil(pooled, pooled.stopAt)) : 0,
+  );
+  const together = Math.max(pooled.successesToPromote, successesUntil(own, 0), own.tally.success === 0 ? 1 : 0);
+  return Math.min(alone, together);
+}
+
+function controlWords({ stratum, updated, notYet, chance }: ControlResult['findings'][number]): string {
+  return `${stratum}: ${updated.affected} of ${updated.watched} updated devices lost their connection, and ${notYet.affected} of ${notYet.watched} that are not updated yet; by chance alone this happens in ${percent(chance)} of cases.`;
+}
+
+function goodWords(own: TestResult, pooled: TestResult): string {
+  const all = own.verdict === Verdict.Promote ? own : pooled;
+  return `${all.tally.failure} of ${totalOf(all.tally)} devices failed: ${percent(all.settings.p1)} is excluded.`;
+}
