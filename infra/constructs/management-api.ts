@@ -122,8 +122,7 @@ export class ManagementApi extends Construct {
       if (handler === undefined)
         throw new Error(`Route ${route.operation} names an unknown function: ${route.function}`);
       const integration =
-        integrations.get(route.function) ??
-        new LambdaIntegration(handler.function, { scopePermissionToMethod: false });
+        integrations.get(route.function) ?? new LambdaIntegration(handler.function, { scopePermissionToMethod: false });
       integrations.set(route.function, integration);
       const method = resourceAt(this.api.root, route.path).addMethod(route.method, integration, {
         operationName: route.operation,

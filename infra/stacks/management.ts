@@ -134,6 +134,20 @@ export class ManagementStack extends Stack {
       environment: { DIRECTORY_TABLE: data.directory.tableName },
       statements: [tableAccess(data.directory, ['GetItem', 'Query', 'PutItem', 'DeleteItem'])],
     });
+    const { chains, digests, keys } = data.auditObjects;
+    const audit = served('manage-audit', 'The audit archive: search, copy', {
+      memoryMegabytes: 1024,
+      environment: { DIRECTORY_TABLE: data.directory.tableName, AUDIT_BUCKET: data.audit.bucketName },
+      statements: [
+        allow(['s3:GetObject'], [chains, digests, keys]),
+        allow(['s3:ListBucket'], [data.audit.bucketArn]),
+        // Who took a copy, and who tried to.
+        tableAccess(data.directory, ['PutItem']),
+      ],
+      wildcards: Object.fromEntries(
+        [chains, digests, keys].map((objects) => [objects, 'Reads whichever part of the archive is asked for.']),
+      ),
+    });
     const describe = served('describe-api', 'The OpenAPI document', {
       reservedConcurrency: 5,
       memoryMegabytes: 256,
@@ -171,7 +185,7 @@ export class ManagementStack extends Stack {
     const alerts = new SafetyAlerts(this, 'SafetyAlerts', { settings, data, functions: defaults });
     this.alertFailures = alerts.failures;
 
-    const behindApi = [places, enrollment, devices, commands, brake, describe];
+    const behindApi = [places, enrollment, devices, commands, brake, audit, describe];
     this.api = new ManagementApi(this, 'ManagementApi', {
       name: `${prefix}-management`,
       routes,

@@ -80,8 +80,9 @@ export class OperationsStack extends Stack {
       devices.presenceFailures,
       management.importFailures,
       audit.failures,
+      management.alertFailures,
     ]);
-    const lag = this.#watchLag(['device-push', 'device-retire', 'archive-audit'], devices);
+    const lag = this.#watchLag(['device-push', 'device-retire', 'archive-audit', 'send-alerts'], devices);
     const rules = this.#watchRules();
     this.#watchAudit();
     const apis = this.#watchApis(devices);
@@ -254,7 +255,7 @@ export class OperationsStack extends Stack {
     const streams = streamReaders.map((name) => {
       const age = this.#functionMetric(name, 'IteratorAge', Stats.MAXIMUM);
       this.#alarm(`${pascalCase(name)}Lag`, {
-        meaning: `The function ${name} is more than a minute behind the changes of the Devices table.`,
+        meaning: `The function ${name} is more than a minute behind the changes of its table.`,
         runbook: 'stream-lag',
         metric: age,
         above: 60_000,

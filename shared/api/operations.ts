@@ -1,3 +1,4 @@
+import { auditOperations } from '../audit/operations.ts';
 import { brakeOperations } from '../brake/operations.ts';
 import { commandOperations } from '../commands/operations.ts';
 import { deviceOperations } from '../devices/operations.ts';
@@ -13,6 +14,7 @@ export const operations: Readonly<Record<Operation, OperationSpec>> = {
   ...deviceOperations,
   ...commandOperations,
   ...brakeOperations,
+  ...auditOperations,
   describeApi: {
     summary: 'This description',
     tag: 'Description',

@@ -25,6 +25,7 @@ export type ManagementFunction =
   | 'manage-devices'
   | 'manage-commands'
   | 'manage-brake'
+  | 'manage-audit'
   | 'describe-api';
 
 /** All routes of the management API. */
@@ -85,6 +86,9 @@ export const routes = [
   { operation: 'listBrakes', method: 'GET', path: '/brake', function: 'manage-brake' },
   { operation: 'pullBrake', method: 'POST', path: '/brake', function: 'manage-brake' },
   { operation: 'releaseBrake', method: 'POST', path: '/brake/release', function: 'manage-brake' },
+
+  { operation: 'searchAudit', method: 'GET', path: '/audit', function: 'manage-audit' },
+  { operation: 'exportAudit', method: 'GET', path: '/audit/archive', function: 'manage-audit' },
 
   { operation: 'describeApi', method: 'GET', path: '/openapi.json', function: 'describe-api', public: true },
 ] as const satisfies readonly Route[];

@@ -22,6 +22,8 @@ export interface Template {
 /** What a synth gave. */
 export interface Synthesized {
   readonly wardline: Wardline;
+  /** What CDK would have to look up in an account before it could deploy. */
+  readonly lookups: readonly unknown[];
   /** By stack name. */
   readonly templates: Readonly<Record<string, Template>>;
 }
@@ -70,7 +72,7 @@ export function synthesized(
         JSON.parse(readFileSync(stack.templateFullPath, 'utf8')) as Template,
       ]),
     );
-    return { wardline, templates };
+    return { wardline, templates, lookups: assembly.manifest.missing ?? [] };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

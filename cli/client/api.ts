@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as v from 'valibot';
+
+/** The management API did not do what was asked; the message is its own explanation. */
+export class ApiError extends Error {
+  readonly status: number;
+  constructor(status: number, detail: string) {
+    super(`The API answered ${status}: ${detail}`);
+    this.name = 'ApiError';
+    this.status = status;
+  }
+}
+
+const Problem = v.object({ title: v.optional(v.string()), detail: v.optional(v.string()) });
+
+/** How often a request that may be repeated is made in all. */
+const tries = 6;
+
+/** Reads from the management API as somebody who is signed in. */
+export class ApiClient {
+  readonly #base: string;
+  readonly #token: string;
+
+  /**
+   * @param url address of the API, with or without `/v1`
+   * @param token access token of the OpenID provider
+   */
+  constructor(url: string, token: string) {
+    this.#base = `${url.replace(/\/+$/, '').replace(/\/v1$/, '')}/v1`;
+    this.#token = token;
+  }
+
+  /** GET. Waits and repeats when the API is busy; throws ApiError for every other refusal. */
+  async get(path: string, query: Readonly<Record<string, string | undefined>>): Promise<unknown> {
+    const url = new URL(this.#base + path);
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
+    for (let tried = 1; ; tried += 1) {
+      const response = await fetch(url, { headers: { authorization: `Bearer ${this.#token}` } });
+      const text = await response.text();
+      if (response.ok) return JSON.parse(text);
+      if (![429, 503].includes(response.status) || tried >= tries) throw new ApiError(response.status, detailOf(text));
+      await sleep(1000 * Math.min(30, Number(response.headers.get('retry-after') ?? '1') || 1));
+    }
+  }
+}
+
+/**
+ * The address of the API: as given, else `WARDLINE_API`, else that of the local cloud that runs in this folder.
+ * Undefined when none is known.
+ */
+export function apiAddress(given: string | undefined): string | undefined {
+  const named = given ?? process.env['WARDLINE_API'];
+  if (named !== undefined && named !== '') return named;
+  try {
+    return v.parse(v.object({ api: v.string() }), JSON.parse(readFileSync('.wardline/local.json', 'utf8'))).api;
+  } catch {
+    return undefined;
+  }
+}
+
+function detailOf(text: string): string {
+  try {
+    const { title, detail } = v.parse(Problem, JSON.parse(text));
+    return detail ?? title ?? text;
+  } catch {
+    return text.slice(0, 200);
+  }
+}
