@@ -171,7 +171,9 @@ describe('one device cannot be another', () => {
     await using observer = await Client.connect(cloud, other);
     const accepted = await observer.inbox(`wardline/${other.id}/checkin/accepted`);
     await Promise.race([
-      client.publish(`wardline/${other.id}/checkin`, { clientToken: 'forged', at: new Date().toISOString() }).catch(() => undefined),
+      client
+        .publish(`wardline/${other.id}/checkin`, { clientToken: 'forged', at: new Date().toISOString() })
+        .catch(() => undefined),
       client.interrupted,
     ]);
     // Whatever the forged message led to, it came before this: the first answer must be to the device's own check-in.
