@@ -13,6 +13,9 @@ import { type DynamoDbClient, LOCAL_REGION } from './wire.ts';
 
 const API = 'DynamoDB_20120810';
 
+/** How long a change of a table's indexes may take, ms. */
+const CHANGE_LIMIT = 30_000;
+
 /** What is remembered of a table beside what DynamoDB Local knows. */
 interface TableRecord {
   readonly keyArn?: string;
@@ -162,15 +165,23 @@ export class TableRegistry {
   /** Changes one thing and waits until the table is usable again: it takes one change of its indexes at a time. */
   async #change(name: string, change: JsonObject): Promise<void> {
     await this.#client.call(`${API}.UpdateTable`, { TableName: name, ...change });
-    for (;;) {
+    const limit = Date.now() + CHANGE_LIMIT;
+    while (!(await this.#isSettled(name, limit))) await delay(20);
+  }
+
+  /** Whether the table and all its indexes are active. While DynamoDB Local drops an index it may fail to describe the table. */
+  async #isSettled(name: string, limit: number): Promise<boolean> {
+    try {
       const table = (await this.#describe(name)) ?? {};
       const indexes = table['GlobalSecondaryIndexes'];
       const states = [
         table['TableStatus'],
         ...(Array.isArray(indexes) ? indexes : []).map((index) => object(index)['IndexStatus']),
       ];
-      if (states.every((state) => state === 'ACTIVE')) return;
-      await delay(20);
+      return states.every((state) => state === 'ACTIVE');
+    } catch (error) {
+      if (!(error instanceof AwsError) || error.status < 500 || Date.now() > limit) throw error;
+      return false;
     }
   }
 

@@ -227,9 +227,12 @@ test('with data, items and tables outlive a restart and the table follows the te
   ) => {
     const harness = await Harness.open(serviceParts(), { data });
     const database = new DynamoDBClient(harness.client);
-    await act(database, (await harness.create('AWS::DynamoDB::GlobalTable', 'Devices', properties)).ref);
-    database.destroy();
-    await harness.close();
+    try {
+      await act(database, (await harness.create('AWS::DynamoDB::GlobalTable', 'Devices', properties)).ref);
+    } finally {
+      database.destroy();
+      await harness.close();
+    }
   };
   try {
     await session(definition(), async (database, TableName) => {
