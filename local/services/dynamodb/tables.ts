@@ -9,6 +9,7 @@ import {
   type ResourceType,
 } from '../../cloud.ts';
 import { Fields, isObject, type JsonObject } from '../fields.ts';
+import { keyPermissions } from '../kms/permissions.ts';
 import { type DynamoDbClient, LOCAL_REGION } from './wire.ts';
 
 const API = 'DynamoDB_20120810';
@@ -52,6 +53,16 @@ const requestIndex = (index: Json): JsonObject => {
   return { IndexName: IndexName ?? '', KeySchema: KeySchema ?? [], Projection: Projection ?? {} };
 };
 
+/**
+ * DynamoDB decrypts a table's key in the name of the caller, so a caller without `kms:Decrypt` on a customer-managed key
+ * is refused, and so is the role that reads the table's stream:
+ * https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+ */
+export const tableKeyPermissions = (cloud: Cloud, tables: readonly string[]): Permission[] =>
+  tables.flatMap((name) =>
+    keyPermissions(cloud, cloud.store.get<TableRecord>(SPACE, name)?.keyArn, 'dynamodb', ['Decrypt']),
+  );
+
 /** Makes tables in DynamoDB Local and knows what templates say about them. */
 export class TableRegistry {
   readonly #cloud: Cloud;
@@ -62,24 +73,9 @@ export class TableRegistry {
     this.#client = client;
   }
 
-  /**
-   * DynamoDB decrypts a table's key in the name of the caller, so a caller without `kms:Decrypt` on a customer-managed key
-   * is refused:
-   * https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
-   */
+  /** What a caller needs on the keys of these tables. */
   keyPermissions(tables: readonly string[]): Permission[] {
-    return tables.flatMap((name) => {
-      const keyArn = this.#cloud.store.get<TableRecord>(SPACE, name)?.keyArn;
-      return keyArn === undefined
-        ? []
-        : [
-            {
-              action: 'kms:Decrypt',
-              resource: keyArn,
-              context: { 'kms:viaservice': `dynamodb.${this.#cloud.region}.amazonaws.com` },
-            },
-          ];
-    });
+    return tableKeyPermissions(this.#cloud, tables);
   }
 
   /** Creates the table, or brings one that is there in line with the template. */

@@ -1,5 +1,6 @@
 import type { Cloud } from '../../cloud.ts';
 import type { DynamoDb } from '../dynamodb/part.ts';
+import { tableKeyPermissions } from '../dynamodb/tables.ts';
 import { isObject } from '../fields.ts';
 import { Positions, type ShardPosition } from './positions.ts';
 import type { MappingSettings } from './settings.ts';
@@ -68,6 +69,8 @@ export class StreamMapping {
     for (const action of ['DescribeStream', 'GetShardIterator', 'GetRecords', 'ListStreams']) {
       this.#cloud.authorize(principal, { action: `dynamodb:${action}`, resource: this.settings.sourceArn });
     }
+    for (const permission of tableKeyPermissions(this.#cloud, [this.#table]))
+      this.#cloud.authorize(principal, permission);
     if (this.#positions.stream === this.settings.sourceArn) return;
     const positions = new Map<string, ShardPosition>();
     if (this.settings.startingPosition === 'LATEST') {
