@@ -135,6 +135,9 @@ async function openHead(means: Means, place: string): Promise<Head> {
 async function create({ archive, chains }: Means, head: Head, links: readonly Link[]): Promise<void> {
   const key = chainKey(head.day, head.place, head.sequence + 1);
   if (await archive.create(key, linesOf(links))) return chains.advance(head, links);
+  // Whoever was faster is about to move the head, or was cut off before it did.
+  const now = await chains.head(head.place);
+  if (now === undefined || now.day !== head.day || now.sequence !== head.sequence || now.sealed) return;
   const text = await archive.read(key);
   if (text === undefined) throw new ArchiveContradiction(key, 'exists and cannot be read');
   await chains.advance(head, continuing(head, key, parseLines(text)));
