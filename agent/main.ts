@@ -59,6 +59,8 @@ async function serve(options: AgentOptions, signal: AbortSignal): Promise<void> 
       now: time.now,
       reportAll: () => loop.reportAll(),
       changed: () => loop.nudge(),
+      // Whoever asks for a single check-in wants it complete.
+      patienceMs: options.once ? 60_000 : 3_000,
       rotateCertificate: async (): Promise<Outcome> => {
         if (settings.endpoints.device === undefined) return { status: 'failed', reason: 'no-device-host' };
         await renew();

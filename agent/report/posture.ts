@@ -62,6 +62,9 @@ async function screenLock(system: System): Promise<Record<string, unknown>> {
   return { state: policy.enabled ? 'enabled' : 'disabled' };
 }
 
+/** Said of updates until the package manager has been asked. */
+export const UPDATES_UNKNOWN = { security: UNKNOWN, total: UNKNOWN, restartRequired: UNKNOWN } as const;
+
 /** What waits to be installed. Takes seconds, so it is asked seldom. */
 export async function pendingUpdates(system: System, now: number): Promise<Record<string, unknown>> {
   const restart = restartRequired(system);

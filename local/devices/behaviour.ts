@@ -82,7 +82,7 @@ export function planFor(
   command: { readonly id: string; readonly type: string; readonly parameters: Readonly<Record<string, unknown>> },
   { now, state, battery }: Circumstances,
 ): Plan {
-  const effort = EFFORT[command.type];
+  const effort = Object.hasOwn(EFFORT, command.type) ? EFFORT[command.type] : undefined;
   if (effort === undefined || ONLY[command.type]?.includes(profile.class) === false) {
     return { kind: 'fail', takes: 300, reason: 'unsupported' };
   }

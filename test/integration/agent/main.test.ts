@@ -77,7 +77,7 @@ test('enrols over EST, reports inventory and posture over MQTT, carries out comm
   expect(await agent('--once', '--channel', 'https').ended).toBe(0);
   expect(service.checkIns.at(-1)?.channel).toBe('https');
   expect(service.issued).toHaveLength(1);
-}, 60_000);
+}, 120_000);
 
 test('a command is carried out once, though the reply to its result was lost and the agent was killed', async () => {
   const first = agent(...enrolment());
@@ -93,7 +93,7 @@ test('a command is carried out once, though the reply to its result was lost and
 
   expect(service.results).toHaveLength(2);
   expect(service.results[1]).toEqual(service.results[0]);
-}, 60_000);
+}, 120_000);
 
 test('rotates its certificate on command and reports that under the new one', async () => {
   const run = agent(...enrolment());
@@ -106,7 +106,7 @@ test('rotates its certificate on command and reports that under the new one', as
   expect(service.checkIns.at(-1)?.serial).toBe(service.issued[1]);
   run.child.kill('SIGTERM');
   expect(await run.ended).toBe(0);
-}, 60_000);
+}, 120_000);
 
 test('renews a certificate that is past two thirds of its life', async () => {
   service.certificateAge = 3 * service.certificateSeconds;
@@ -118,17 +118,17 @@ test('renews a certificate that is past two thirds of its life', async () => {
   expect(service.checkIns.map(({ serial: certificate }) => certificate)).toEqual(service.issued);
   run.child.kill('SIGTERM');
   expect(await run.ended).toBe(0);
-}, 60_000);
+}, 120_000);
 
 test('a refused token ends the program with what the server said, and leaves nothing behind', async () => {
   const run = agent(...enrolment(), '--token', 'wle_wrong');
   expect(await run.ended).toBe(1);
   expect(run.output()).toContain('simpleenroll was answered with 401: the token is not valid');
   expect(run.output()).not.toContain('wle_wrong');
-}, 60_000);
+}, 120_000);
 
 test('a mistake on the command line ends with 2 and says what to do', async () => {
   const run = agent('--once');
   expect(await run.ended).toBe(2);
   expect(run.output()).toContain('give --enroll URL and --token TOKEN');
-}, 60_000);
+}, 120_000);

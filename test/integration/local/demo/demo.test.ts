@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await cloud?.stop();
   rmSync(scratch, { recursive: true, force: true });
-});
+}, 60_000);
 
 /** Looks again until it holds; the test's own time limit ends it. */
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {

@@ -44,7 +44,7 @@ test('some commands fail, most do not', () => {
 });
 
 test('a medical device shows no messages and is neither locked nor erased', () => {
-  for (const type of [CommandType.Message, CommandType.Lock, CommandType.Wipe, 'unheard-of']) {
+  for (const type of [CommandType.Message, CommandType.Lock, CommandType.Wipe, 'unheard-of', 'toString']) {
     expect(planFor(1, profile(), command(type), idle)).toMatchObject({ kind: 'fail', reason: 'unsupported' });
   }
 });
