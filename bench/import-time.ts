@@ -44,6 +44,7 @@ function importTime(file: string): number {
       ...process.env,
       AWS_REGION: 'us-east-1',
       DEVICES_TABLE: 'Devices',
+      DIRECTORY_TABLE: 'Directory',
       POWERTOOLS_METRICS_NAMESPACE: 'Wardline',
     },
   });

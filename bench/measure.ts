@@ -1,4 +1,3 @@
-import { brakeReader } from '../shared/brake/store.ts';
 import { byDevice, wakeFor } from '../shared/commands/push.ts';
 import { readQueue } from '../shared/commands/store.ts';
 import type { Channel } from '../shared/devices/device.ts';
@@ -7,6 +6,7 @@ import { serveCheckIn } from '../shared/devices/serve-check-in.ts';
 import type { CheckInMessage } from '../shared/protocols/agent/messages.ts';
 import { callerFor, enrol, infusionPump, message, queue, start } from '../test/support/devices.ts';
 import { startDevicesTable } from '../test/support/devices-table.ts';
+import { gateMeans } from '../test/support/gates.ts';
 import type { Measured, Measurements } from './cost-model.ts';
 
 const hour = 3_600_000;
@@ -24,7 +24,7 @@ export async function measure(channel: Channel): Promise<Measurements> {
     const outcome = await serveCheckIn(
       table,
       { caller: callerFor(device, channel), message: message(now, more), receivedAt: now },
-      { now: () => now, random: () => 0, readBrakes: brakeReader(devices.directory) },
+      { now: () => now, random: () => 0, ...gateMeans(devices.directory, () => now) },
     );
     if ('refusal' in outcome) throw new Error(`refused: ${outcome.refusal}`);
     replyBytes = Math.max(replyBytes, Buffer.byteLength(JSON.stringify(outcome.reply)));

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { InterlockSettings } from '../shared/interlock/settings.ts';
 
 /** How long things are kept. */
 const Retention = v.strictObject({
@@ -81,6 +82,10 @@ export const settingDefinitions = {
   certificateDays: {
     schema: v.optional(v.pipe(v.number(), v.integer(), v.minValue(7), v.maxValue(825)), 365),
     example: 365,
+  },
+  interlock: {
+    schema: v.optional(InterlockSettings, {}),
+    example: { deviceStateSeconds: 60, batteryPercent: 30 },
   },
   vpc: {
     schema: v.optional(
@@ -174,6 +179,7 @@ export function readSettings(sources: SettingSources): Settings {
     alarmEmail: read(sources, 'alarmEmail', definitions.alarmEmail.schema),
     retention: read(sources, 'retention', definitions.retention.schema),
     certificateDays: read(sources, 'certificateDays', definitions.certificateDays.schema),
+    interlock: read(sources, 'interlock', definitions.interlock.schema),
     vpc: read(sources, 'vpc', definitions.vpc.schema),
     replicaRegions: read(sources, 'replicaRegions', definitions.replicaRegions.schema),
     account: sources.environment['CDK_DEFAULT_ACCOUNT'],

@@ -6,16 +6,21 @@ import { openTable, requiredEnvironment } from '../../shared/aws/dynamodb.ts';
 import { iotPublisher } from '../../shared/aws/iot-publisher.ts';
 import { brakeReader } from '../../shared/brake/store.ts';
 import { systemClock } from '../../shared/clock.ts';
+import { readInterlock } from '../../shared/interlock/settings.ts';
+import { placeReader } from '../../shared/places/facts.ts';
 import { checkInJournal } from './journal.ts';
 import { type HttpsCheckIn, serveHttps } from './over-https.ts';
 import { isMqttCheckIn, type MqttCheckIn, serveMqtt } from './over-mqtt.ts';
 
+const directory = openTable(requiredEnvironment('DIRECTORY_TABLE'));
 const means = {
   table: openTable(requiredEnvironment('DEVICES_TABLE')),
   surroundings: {
     now: systemClock,
     random: Math.random,
-    readBrakes: brakeReader(openTable(requiredEnvironment('DIRECTORY_TABLE'))),
+    readBrakes: brakeReader(directory),
+    placeOf: placeReader(directory, systemClock),
+    interlock: readInterlock(requiredEnvironment('INTERLOCK')),
   },
   publish: iotPublisher(new IoTDataPlaneClient()),
   journal: checkInJournal(new Logger(), new Metrics()),

@@ -1,10 +1,12 @@
-import { auditRecord } from '../../shared/audit/record.ts';
-import type { Table } from '../../shared/aws/dynamodb.ts';
+import { type AuditEntry, auditRecord } from '../../shared/audit/record.ts';
+import { destructiveTypes } from '../../shared/commands/gates/approval.ts';
 import { commandOperations } from '../../shared/commands/operations.ts';
+import { revokeThroughGates } from '../../shared/commands/revocation.ts';
 import { cancelCommand, getCommand, listCommands, queueCommand } from '../../shared/commands/writer.ts';
-import type { Device } from '../../shared/devices/device.ts';
+import { type Device, Lifecycle } from '../../shared/devices/device.ts';
 import { devicePartition } from '../../shared/devices/keys.ts';
-import { getDevice } from '../../shared/devices/store.ts';
+import { getDevices } from '../../shared/devices/store.ts';
+import { viewOf } from '../../shared/devices/view.ts';
 import { operation } from '../../shared/http/api.ts';
 import { decodeCursor } from '../../shared/http/cursor.ts';
 import { parameter } from '../../shared/http/operation.ts';
@@ -12,16 +14,12 @@ import { pageBody } from '../../shared/http/page.ts';
 import { problems } from '../../shared/http/problem.ts';
 import { commandActions } from '../../shared/identity/actions.ts';
 import { actorOf } from '../../shared/identity/caller.ts';
-import type { Guard } from '../../shared/identity/guard.ts';
 import { deviceResource } from '../../shared/identity/resource.ts';
+import { getLimits } from '../../shared/limits/store.ts';
+import { eachDevice } from './carry-out.ts';
 import { CommandPositionSchema } from './position.ts';
-
-/** What the operations on commands work with. */
-export interface Services {
-  readonly devices: Table;
-  readonly directory: Table;
-  readonly guard: Guard;
-}
+import { askForApproval } from './requests.ts';
+import { requireDevice, type Services } from './services.ts';
 
 /** The operations on commands. */
 export function commandHandlers({ devices, directory, guard }: Services) {
@@ -39,21 +37,111 @@ export function commandHandlers({ devices, directory, guard }: Services) {
       const { caller, path, body, idempotencyKey, receivedAt } = request;
       const device = await requireDevice(devices, path);
       const partition = devicePartition(device.id);
-      const action = commandActions[body.type];
-      const permit = await guard.permit(caller, action, deviceResource(device), partition, receivedAt);
+      const { breakGlass, ...order } = body;
+      const entry = await guard.permit(
+        caller,
+        commandActions[order.type],
+        deviceResource(device),
+        partition,
+        receivedAt,
+      );
+      if (breakGlass !== undefined) {
+        await guard.permit(caller, 'BreakGlass', deviceResource(device), partition, receivedAt);
+      } else if (destructiveTypes.has(order.type)) {
+        assertEnrolled(device);
+        const { type, parameters, expiresAt, reason } = order;
+        const more = { ...(expiresAt === undefined ? {} : { expiresAt }), ...(reason === undefined ? {} : { reason }) };
+        const content = { kind: 'command', type, parameters, deviceIds: [device.id], ...more } as const;
+        const siteIds = device.siteId === undefined ? [] : [device.siteId];
+        return askForApproval(directory, { content, entry, siteIds, idempotencyKey, now: receivedAt });
+      }
       const { command } = await queueCommand(
         { devices, directory },
         {
           deviceId: device.id,
-          request: body,
+          request: order,
           requestedBy: actorOf(caller),
+          breakGlass,
           idempotencyKey,
-          entry: permit,
+          entry,
           now: receivedAt,
         },
       );
       return { body: command, headers: { location: `/v1/devices/${device.id}/commands/${command.id}` } };
     }),
+
+    createCommands: operation(commandOperations.createCommands, async (request) => {
+      const { caller, body, idempotencyKey, receivedAt } = request;
+      const { deviceIds: listed, ...order } = body;
+      const deviceIds = [...new Set(listed)].sort();
+      if (deviceIds.length !== listed.length) {
+        throw problems.invalid('A device is listed twice.', [{ pointer: '/deviceIds', detail: 'must not repeat' }]);
+      }
+      const found = await getDevices(devices, deviceIds);
+      const known = new Set(found.map(({ id }) => id));
+      const unknown = deviceIds.filter((id) => !known.has(id));
+      if (unknown.length > 0) {
+        throw problems.invalid('Some devices do not exist.', [
+          { pointer: '/deviceIds', detail: `not the id of a device: ${unknown.slice(0, 10).join(', ')}` },
+        ]);
+      }
+      const entries = new Map<string, AuditEntry>();
+      for (const device of found) {
+        const partition = devicePartition(device.id);
+        const action = commandActions[order.type];
+        entries.set(device.id, await guard.permit(caller, action, deviceResource(device), partition, receivedAt));
+      }
+      const { limits } = await getLimits(directory);
+      const [first] = entries.values();
+      if (first !== undefined && (destructiveTypes.has(order.type) || deviceIds.length > limits.bulkWithoutApproval)) {
+        const { type, parameters, expiresAt, reason } = order;
+        const more = { ...(expiresAt === undefined ? {} : { expiresAt }), ...(reason === undefined ? {} : { reason }) };
+        const content = { kind: 'command', type, parameters, deviceIds, ...more } as const;
+        const siteIds = [...new Set(found.map(({ siteId }) => siteId ?? ''))].filter((siteId) => siteId !== '').sort();
+        const entry = {
+          ...first,
+          policyIds: [...new Set([...entries.values()].flatMap(({ policyIds = [] }) => policyIds))],
+        };
+        return askForApproval(directory, { content, entry, siteIds, idempotencyKey, now: receivedAt });
+      }
+      const results = await eachDevice(deviceIds, async (deviceId) => {
+        const entry = entries.get(deviceId);
+        if (entry === undefined) throw problems.notFound('There is no device with this id.');
+        const asked = { deviceId, request: order, requestedBy: actorOf(caller), devices: deviceIds.length };
+        const { command } = await queueCommand(
+          { devices, directory },
+          { ...asked, idempotencyKey, entry, now: receivedAt },
+        );
+        return { deviceId, commandId: command.id };
+      });
+      return { body: { results } };
+    }),
+
+    revokeDevice: operation(
+      commandOperations.revokeDevice,
+      async ({ caller, path, body, idempotencyKey, receivedAt }) => {
+        const device = await requireDevice(devices, path);
+        const partition = devicePartition(device.id);
+        const { breakGlass, reason } = body;
+        const entry = await guard.permit(caller, 'RevokeDevice', deviceResource(device), partition, receivedAt);
+        if (device.lifecycle === Lifecycle.Expected) {
+          throw problems.conflict('The device never enrolled; delete its registration instead.');
+        }
+        if (device.lifecycle === Lifecycle.Revoked) return { status: 200, body: viewOf(device) };
+        if (breakGlass === undefined) {
+          const content = {
+            kind: 'revoke',
+            deviceIds: [device.id],
+            ...(reason === undefined ? {} : { reason }),
+          } as const;
+          const siteIds = device.siteId === undefined ? [] : [device.siteId];
+          return askForApproval(directory, { content, entry, siteIds, idempotencyKey, now: receivedAt });
+        }
+        await guard.permit(caller, 'BreakGlass', deviceResource(device), partition, receivedAt);
+        const asked = { deviceId: device.id, requestedBy: actorOf(caller), breakGlass, reason, entry, now: receivedAt };
+        return { status: 200, body: viewOf(await revokeThroughGates({ devices, directory }, asked)) };
+      },
+    ),
 
     getCommand: operation(commandOperations.getCommand, async ({ caller, path, receivedAt }) => {
       const device = await requireDevice(devices, path);
@@ -77,8 +165,7 @@ export function commandHandlers({ devices, directory, guard }: Services) {
   };
 }
 
-async function requireDevice(table: Table, path: Readonly<Record<string, string>>): Promise<Device> {
-  const device = await getDevice(table, parameter(path, 'deviceId'));
-  if (device === undefined) throw problems.notFound('There is no device with this id.');
-  return device;
+function assertEnrolled(device: Device): void {
+  if (device.lifecycle === Lifecycle.Enrolled) return;
+  throw problems.conflict(`The device is ${device.lifecycle}; only an enrolled device takes commands.`);
 }

@@ -9,11 +9,9 @@ import {
   getDevice,
   type NewDevice,
   putExpectedDevice,
-  revokeDevice,
   updateDevice,
 } from '../../shared/devices/store.ts';
 import { viewOf } from '../../shared/devices/view.ts';
-import { cutOff } from '../../shared/enrollment/revoke.ts';
 import { operation } from '../../shared/http/api.ts';
 import { assertVersion, etagOf } from '../../shared/http/etag.ts';
 import { problems } from '../../shared/http/problem.ts';
@@ -22,7 +20,7 @@ import { assertPlace } from '../../shared/places/assert-place.ts';
 import { requireDevice, type Services } from './services.ts';
 
 /** Changing devices. */
-export function deviceHandlers({ devices, directory, guard, certificates, connections }: Omit<Services, 'imports'>) {
+export function deviceHandlers({ devices, directory, guard }: Omit<Services, 'imports'>) {
   return {
     createDevice: operation(deviceOperations.createDevice, async ({ caller, body, receivedAt }) => {
       const device = newDeviceOf(body);
@@ -84,25 +82,6 @@ export function deviceHandlers({ devices, directory, guard, certificates, connec
       const deleted = await deleteExpected(devices, device, auditRecord(partition, { ...permit, before }, receivedAt));
       if (!deleted) throw problems.preconditionFailed('The device was changed at the same moment. Read it again.');
       return {};
-    }),
-
-    revokeDevice: operation(deviceOperations.revokeDevice, async ({ caller, path, receivedAt }) => {
-      const device = await requireDevice(devices, path);
-      const partition = devicePartition(device.id);
-      const permit = await guard.permit(caller, 'RevokeDevice', deviceResource(device), partition, receivedAt);
-      if (device.lifecycle === Lifecycle.Expected) {
-        throw problems.conflict('The device never enrolled; delete its registration instead.');
-      }
-      const revoked = await revokeDevice(devices, device.id, 'any', (before, after) =>
-        auditRecord(
-          partition,
-          { ...permit, before: { lifecycle: before.lifecycle }, after: { lifecycle: after.lifecycle } },
-          receivedAt,
-        ),
-      );
-      // The record above already ends every check-in. If this fails the stream repeats it, so the answer stays true.
-      await cutOff(revoked, certificates, connections);
-      return { body: viewOf(revoked), headers: { etag: etagOf(revoked.version) } };
     }),
   };
 }

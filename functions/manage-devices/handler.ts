@@ -1,11 +1,7 @@
-import { IoTClient } from '@aws-sdk/client-iot';
-import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { keepRecord } from '../../shared/audit/store.ts';
 import { openTable, requiredEnvironment } from '../../shared/aws/dynamodb.ts';
-import { iotDisconnector } from '../../shared/aws/iot-disconnector.ts';
-import { iotCertificateSwitch } from '../../shared/aws/iot-registrar.ts';
 import { serve } from '../../shared/http/api.ts';
 import { Guard } from '../../shared/identity/guard.ts';
 import { loadPolicies } from '../../shared/identity/policy-set.ts';
@@ -27,8 +23,6 @@ const services = {
     sqs: new SQSClient(),
     queueUrl: requiredEnvironment('IMPORTS_QUEUE_URL'),
   }),
-  certificates: iotCertificateSwitch(new IoTClient()),
-  connections: iotDisconnector(new IoTDataPlaneClient()),
 };
 
 /** Devices and imports of the management API. */

@@ -1,7 +1,6 @@
 import type { Table } from '../../shared/aws/dynamodb.ts';
 import type { Device } from '../../shared/devices/device.ts';
 import { getDevice } from '../../shared/devices/store.ts';
-import type { CertificateSwitch, Disconnector } from '../../shared/enrollment/registrar.ts';
 import { parameter } from '../../shared/http/operation.ts';
 import { problems } from '../../shared/http/problem.ts';
 import type { Guard } from '../../shared/identity/guard.ts';
@@ -13,8 +12,6 @@ export interface Services {
   readonly directory: Table;
   readonly guard: Guard;
   readonly imports: ImportStore;
-  readonly certificates: CertificateSwitch;
-  readonly connections: Disconnector;
 }
 
 /** The device of the path, read consistently because something is decided on it; or 404. */

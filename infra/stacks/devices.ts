@@ -67,12 +67,19 @@ export class DevicesStack extends Stack {
       invocation: { kind: 'asynchronous', failures: this.messageFailures, maxAge: Duration.minutes(5) },
       reservedConcurrency: 200,
       timeout: Duration.seconds(10),
-      environment: { DEVICES_TABLE: data.devices.tableName, DIRECTORY_TABLE: data.directory.tableName },
+      environment: {
+        DEVICES_TABLE: data.devices.tableName,
+        DIRECTORY_TABLE: data.directory.tableName,
+        INTERLOCK: JSON.stringify(settings.interlock),
+      },
       statements: [
         tableAccess(data.devices, ['Query', 'GetItem', 'PutItem', 'UpdateItem', 'DeleteItem']),
-        // Of the Directory table nothing but the brakes that are pulled.
+        // Of the Directory table nothing but the brakes that are pulled, and the place of the device.
         allow(['dynamodb:Query'], [data.directory.tableArn], {
           'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': 'BRAKE' },
+        }),
+        allow(['dynamodb:GetItem'], [data.directory.tableArn], {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': 'SITE#*' },
         }),
         allow(['iot:Publish'], replies),
       ],

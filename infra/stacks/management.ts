@@ -37,7 +37,6 @@ export class ManagementStack extends Stack {
     super(scope, id, props);
     const { data, settings, functions: defaults } = props;
     const { name: prefix, oidc } = settings;
-    const iot = (resource: string) => `arn:${this.partition}:iot:${this.region}:${this.account}:${resource}`;
 
     const authorize = new WardlineFunction(this, 'Authorize', {
       ...defaults,
@@ -98,10 +97,8 @@ export class ManagementStack extends Stack {
         indexAccess(data.directory, 'byKind'),
       ],
     });
-    const certificates = iot('cert/*');
-    const connections = iot('client/d-*');
     const importFiles = data.importObjects;
-    const devices = served('manage-devices', 'Devices: register, list, change, revoke, import', {
+    const devices = served('manage-devices', 'Devices: register, list, change, import', {
       environment: {
         DEVICES_TABLE: data.devices.tableName,
         DIRECTORY_TABLE: data.directory.tableName,
@@ -112,24 +109,28 @@ export class ManagementStack extends Stack {
         tableAccess(data.devices, ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']),
         indexAccess(data.devices, 'bySite', ['Query', 'Scan']),
         tableAccess(data.directory, ['GetItem', 'PutItem']),
-        allow(['iot:UpdateCertificate'], [certificates]),
-        allow(['iot:DeleteConnection'], [connections]),
         allow(['s3:GetObject', 's3:PutObject'], [importFiles]),
         allow(['sqs:SendMessage'], [imports.queueArn]),
       ],
       wildcards: {
-        [certificates]: 'Revokes the certificate of whichever device it is asked to.',
-        [connections]: 'Disconnects whichever device it is asked to.',
         [importFiles]: 'Each import is an object of its own.',
       },
     });
-    const commands = served('manage-commands', 'Commands: queue, list, look up, cancel', {
-      environment: { DEVICES_TABLE: data.devices.tableName, DIRECTORY_TABLE: data.directory.tableName },
-      statements: [
-        tableAccess(data.devices, ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']),
-        tableAccess(data.directory, ['Query']),
-      ],
-    });
+    const commands = served(
+      'manage-commands',
+      'Commands: the one writer, with approvals, limits, revocation and reviews',
+      {
+        environment: { DEVICES_TABLE: data.devices.tableName, DIRECTORY_TABLE: data.directory.tableName },
+        statements: [
+          tableAccess(data.devices, ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']),
+          // How many devices a place has: limits are shares of them.
+          indexAccess(data.devices, 'bySite'),
+          // Approvals, limits, reviews, brakes, places.
+          tableAccess(data.directory, ['GetItem', 'BatchGetItem', 'Query', 'PutItem']),
+          indexAccess(data.directory, 'byKind'),
+        ],
+      },
+    );
     const brake = served('manage-brake', 'The brake: pull, release, look', {
       environment: { DIRECTORY_TABLE: data.directory.tableName },
       statements: [tableAccess(data.directory, ['GetItem', 'Query', 'PutItem', 'DeleteItem'])],

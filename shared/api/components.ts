@@ -1,14 +1,17 @@
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
+import { ApprovalView } from '../approvals/operations.ts';
 import { AuditRecordSchema } from '../audit/view.ts';
 import { BrakeRequest } from '../brake/brake.ts';
 import { BrakeView } from '../brake/operations.ts';
 import { CommandView } from '../commands/operations.ts';
-import { CommandRequest } from '../commands/types.ts';
+import { BulkOrder, CommandOrder } from '../commands/types.ts';
 import { DeviceDetail, DeviceInput, DevicePatch, DeviceView } from '../devices/operations.ts';
 import { NewToken, TokenRequest, TokenView } from '../enrollment/operations.ts';
 import { ImportView, RowResult } from '../imports/job.ts';
+import { Limits } from '../limits/limits.ts';
 import { Site, SiteChanges, SiteInput, Unit, UnitChanges, UnitInput } from '../places/place.ts';
+import { ReviewView } from '../reviews/operations.ts';
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -29,7 +32,11 @@ const named: Readonly<Record<string, readonly [v.GenericSchema, 'input' | 'outpu
   DeviceDetail: [DeviceDetail, 'output'],
   Import: [ImportView, 'output'],
   ImportRow: [RowResult, 'output'],
-  CommandRequest: [CommandRequest, 'input'],
+  CommandRequest: [CommandOrder, 'input'],
+  BulkCommandRequest: [BulkOrder, 'input'],
+  Approval: [ApprovalView, 'output'],
+  Review: [ReviewView, 'output'],
+  Limits: [Limits, 'input'],
   Command: [CommandView, 'output'],
   BrakeRequest: [BrakeRequest, 'input'],
   Brake: [BrakeView, 'output'],

@@ -1,4 +1,4 @@
-import type { OperationSpec } from '../http/operation.ts';
+import type { AnswerSpec, OperationSpec } from '../http/operation.ts';
 import { problemKinds } from '../http/problem-kinds.ts';
 import { type Method, type Route, routes } from '../http/routes.ts';
 import { components, schemaOf } from './components.ts';
@@ -14,6 +14,9 @@ const tags: Readonly<Record<string, string>> = {
   Devices: 'The devices of the network: pre-registered, enrolled, revoked.',
   Imports: 'Pre-registration of whole lists, thousands of rows at a time.',
   Commands: 'What devices are asked to do, and what became of it.',
+  Approvals: 'What waits for a second person. Destructive commands are done by two.',
+  Reviews: 'What one person did alone in an emergency, for another one to look at within 72 hours.',
+  Limits: 'To how many devices something destructive may be done within an hour.',
   Brake: 'Stops everything destructive or disruptive at once. One person pulls it, two release it.',
   Audit: 'Who changed what.',
   Description: 'The API about itself.',
@@ -98,7 +101,7 @@ function describe(route: Route, spec: OperationSpec): Members {
     ...(route.public ? { security: [] } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(requestBody === undefined ? {} : { requestBody }),
-    responses: { [spec.answer.status]: answerOf(spec), ...problemsOf(route, spec) },
+    responses: { ...answersOf(spec), ...problemsOf(route, spec) },
   };
 }
 
@@ -146,16 +149,20 @@ function headerParameters(spec: OperationSpec): Members[] {
   ];
 }
 
-function bodyOf({ body, file }: OperationSpec): Members | undefined {
+function bodyOf({ body, bodyOptional, file }: OperationSpec): Members | undefined {
   if (body !== undefined) {
-    return { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } };
+    return { required: bodyOptional !== true, content: { 'application/json': { schema: schemaOf(body, 'input') } } };
   }
   if (file === undefined) return undefined;
   const schema = { type: 'string', description: `At most ${file.limitBytes} bytes` };
   return { required: true, content: Object.fromEntries(file.mediaTypes.map((type) => [type, { schema }])) };
 }
 
-function answerOf({ answer }: OperationSpec): Members {
+function answersOf({ answer, also = [] }: OperationSpec): Members {
+  return Object.fromEntries([answer, ...also].map((each) => [each.status, answerOf(each)]));
+}
+
+function answerOf(answer: AnswerSpec): Members {
   const header = (description: string) => ({ description, schema: { type: 'string' } });
   const headers = {
     ...(answer.etag ? { ETag: header('For `If-Match` of the next change') } : {}),

@@ -1,3 +1,4 @@
+import { approvalOperations } from '../approvals/operations.ts';
 import { auditOperations } from '../audit/operations.ts';
 import { brakeOperations } from '../brake/operations.ts';
 import { commandOperations } from '../commands/operations.ts';
@@ -5,7 +6,9 @@ import { deviceOperations } from '../devices/operations.ts';
 import { enrollmentOperations } from '../enrollment/operations.ts';
 import type { OperationSpec } from '../http/operation.ts';
 import type { Operation } from '../http/routes.ts';
+import { limitOperations } from '../limits/operations.ts';
 import { placeOperations } from '../places/operations.ts';
+import { reviewOperations } from '../reviews/operations.ts';
 
 /** The specification of every operation of the management API. Missing one does not compile. */
 export const operations: Readonly<Record<Operation, OperationSpec>> = {
@@ -13,6 +16,9 @@ export const operations: Readonly<Record<Operation, OperationSpec>> = {
   ...enrollmentOperations,
   ...deviceOperations,
   ...commandOperations,
+  ...approvalOperations,
+  ...reviewOperations,
+  ...limitOperations,
   ...brakeOperations,
   ...auditOperations,
   describeApi: {

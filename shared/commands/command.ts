@@ -70,6 +70,12 @@ export interface Command {
   readonly requestedBy: string;
   /** Why, in the words of who asked. */
   readonly reason?: string;
+  /** The second person: `user:<sub>`. */
+  readonly approvedBy?: string;
+  /** The request that the second person agreed to. */
+  readonly approvalId?: string;
+  /** One person did it alone, in an emergency; another one must look at it. */
+  readonly breakGlass?: { readonly reasonCode: string; readonly text: string; readonly reviewId: string };
   readonly history: readonly CommandChange[];
   /** What the gates decided when it was queued, in their order, each with what it was decided on. */
   readonly decisions?: readonly GateDecision[];

@@ -1,7 +1,10 @@
 import * as v from 'valibot';
+import { ApprovalView, DeviceResult } from '../approvals/operations.ts';
+import { DeviceView } from '../devices/operations.ts';
 import { PageQuery, pageOf } from '../http/page.ts';
+import { BreakGlass } from '../reviews/review.ts';
 import { CommandStatus, CommandType } from './command.ts';
-import { CommandRequest } from './types.ts';
+import { BulkOrder, CommandOrder } from './types.ts';
 
 const tag = 'Commands';
 const time = v.pipe(v.string(), v.isoTimestamp());
@@ -26,10 +29,15 @@ export const CommandView = v.object({
   expiresAt: time,
   requestedBy: v.string(),
   reason: v.optional(v.string()),
+  approvedBy: v.optional(v.pipe(v.string(), v.description('The second person'))),
+  approvalId: v.optional(v.string()),
+  breakGlass: v.optional(v.object({ reasonCode: v.string(), text: v.string(), reviewId: v.string() })),
   history: v.array(CommandChangeView),
   detail: v.optional(v.pipe(v.unknown(), v.description('What the device said of its result'))),
   closedAt: v.optional(time),
 });
+
+const waits = { status: 202, description: 'Waits for a second person', schema: ApprovalView, location: true } as const;
 
 /** The operations on commands. */
 export const commandOperations = {
@@ -43,11 +51,42 @@ export const commandOperations = {
   createCommand: {
     summary: 'Queue a command',
     description:
-      'Each type needs a permission of its own. A command that equals an open one is not queued again: the open one is answered. `wipe` needs a sign-in with a second factor within the last 15 minutes.',
+      'Each type needs a permission of its own. A command that equals an open one is not queued again: the open one is answered. `wipe` and `install-update` need a sign-in with a second factor within the last 15 minutes and wait for a second person; with `breakGlass` they do not, in an emergency that another person reviews afterwards.',
     tag,
-    body: CommandRequest,
+    body: CommandOrder,
     idempotencyKey: true,
     answer: { status: 201, description: 'The command', schema: CommandView, location: true },
+    also: [waits],
+    problems: [409],
+  },
+  createCommands: {
+    summary: 'Queue the same command for many devices',
+    description:
+      'Each device is decided by itself, and `results` says what became of each. Destructive types, and more devices than the limits allow without approval, wait for a second person.',
+    tag,
+    body: BulkOrder,
+    idempotencyKey: true,
+    answer: {
+      status: 200,
+      description: 'What became of each device',
+      schema: v.object({ results: v.array(DeviceResult) }),
+    },
+    also: [waits],
+    problems: [409],
+  },
+  revokeDevice: {
+    summary: 'Revoke a device',
+    description:
+      'Its certificates stop working and a live connection is cut. It can enrol again only after it was pre-registered anew. Waits for a second person, unless the glass is broken. Revoking twice changes nothing.',
+    tag,
+    body: v.strictObject({
+      reason: v.optional(v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(500))),
+      breakGlass: v.optional(BreakGlass),
+    }),
+    bodyOptional: true,
+    idempotencyKey: true,
+    answer: { status: 202, description: 'Waits for a second person', schema: ApprovalView, location: true },
+    also: [{ status: 200, description: 'The device, revoked', schema: DeviceView }],
     problems: [409],
   },
   getCommand: {

@@ -220,7 +220,7 @@ function failedGuardOf(error: unknown): Item | undefined | 'other' {
 }
 
 /** Only what changes in a life; the rest of the item stays untouched. */
-const mutable = ['status', 'history', 'detail', 'deferredUntil', 'verifyUntil', 'revision'] as const;
+const mutable = ['status', 'history', 'decisions', 'detail', 'deferredUntil', 'verifyUntil', 'revision'] as const;
 
 function updateOf(commandBefore: StoredCommand, commandAfter: StoredCommand) {
   const [before, after] = [storable(commandBefore), storable(commandAfter)];

@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { largestRequest } from '../approvals/approval.ts';
+import { BreakGlass } from '../reviews/review.ts';
 import { CommandType } from './command.ts';
 
 const text = (longest: number) => v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(longest));
@@ -91,24 +93,43 @@ const common = {
   reason: v.optional(text(500)),
 };
 
-/**
- * The body of `POST /v1/devices/{id}/commands`: a type, its parameters, when it expires, why it is asked for. One
- * variant for each type, so that OpenAPI documents the parameters of each.
- */
-export const CommandRequest = v.variant('type', [
-  requestOf(CommandType.Inventory),
-  requestOf(CommandType.Message),
-  requestOf(CommandType.Lock),
-  requestOf(CommandType.Restart),
-  requestOf(CommandType.Locate),
-  requestOf(CommandType.Wipe),
-  requestOf(CommandType.InstallUpdate),
-  requestOf(CommandType.ApplyConfig),
-  requestOf(CommandType.RotateCertificate),
-  requestOf(CommandType.CollectLogs),
-]);
+/** What is asked for, with `extra` members beside it. One variant for each type, so that OpenAPI documents its parameters. */
+const requestsWith = <Extra extends v.ObjectEntries>(extra: Extra) =>
+  v.variant('type', [
+    requestOf(CommandType.Inventory, extra),
+    requestOf(CommandType.Message, extra),
+    requestOf(CommandType.Lock, extra),
+    requestOf(CommandType.Restart, extra),
+    requestOf(CommandType.Locate, extra),
+    requestOf(CommandType.Wipe, extra),
+    requestOf(CommandType.InstallUpdate, extra),
+    requestOf(CommandType.ApplyConfig, extra),
+    requestOf(CommandType.RotateCertificate, extra),
+    requestOf(CommandType.CollectLogs, extra),
+  ]);
+
+function requestOf<Type extends CommandType, Extra extends v.ObjectEntries>(type: Type, extra: Extra) {
+  return v.strictObject({
+    type: v.literal(type),
+    parameters: v.optional(parameterSchemas[type], {}),
+    ...common,
+    ...extra,
+  });
+}
+
+/** A command as the writer takes it: a type, its parameters, when it expires, why it is asked for. */
+export const CommandRequest = requestsWith({});
 export type CommandRequest = v.InferOutput<typeof CommandRequest>;
 
-function requestOf<Type extends CommandType>(type: Type) {
-  return v.strictObject({ type: v.literal(type), parameters: v.optional(parameterSchemas[type], {}), ...common });
-}
+/** The body of `POST /v1/devices/{id}/commands`. */
+export const CommandOrder = requestsWith({ breakGlass: v.optional(BreakGlass) });
+
+/** The body of `POST /v1/commands`: the same command for many devices. */
+export const BulkOrder = requestsWith({
+  deviceIds: v.pipe(
+    v.array(v.pipe(v.string(), v.regex(/^d-[0-9a-z]{24}$/, 'must be the id of a device'))),
+    v.minLength(1),
+    v.maxLength(largestRequest),
+    v.description('None twice'),
+  ),
+});

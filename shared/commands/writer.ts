@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { ulid } from 'ulid';
+import type { Approval } from '../approvals/approval.ts';
 import { type AuditEntry, type AuditItem, AuditOutcome, auditRecord } from '../audit/record.ts';
 import { keepRecord } from '../audit/store.ts';
 import type { Table } from '../aws/dynamodb.ts';
@@ -10,6 +12,9 @@ import { type Device, type DeviceId, Lifecycle } from '../devices/device.ts';
 import { devicePartition } from '../devices/keys.ts';
 import { problems } from '../http/problem.ts';
 import { validate } from '../http/validate.ts';
+import { interlockGate } from '../interlock/command-gate.ts';
+import type { InterlockSettings } from '../interlock/settings.ts';
+import { type BreakGlass, breakGlassMinutes } from '../reviews/review.ts';
 import { type Command, type CommandId, CommandStatus, type StoredCommand } from './command.ts';
 import { isOverdue, shown } from './expiry.ts';
 import { authorized, type CommandGate, deferralOf, GateRefusal, type Passage, passGates } from './gates/pipeline.ts';
@@ -24,6 +29,7 @@ import {
   readQueue,
   rememberRequest,
 } from './store.ts';
+import { approvalGate, emergencyParts, limiterGate, tellOfRefusal } from './stored-gates.ts';
 import { CommandRequest, commandTraits, longestExpiryDays } from './types.ts';
 
 /** Most open commands of one device. More is a mistake of whoever asks, and would not reach the device in one reply. */
@@ -34,6 +40,8 @@ export interface CommandTables {
   readonly devices: Table;
   /** Places, limits, brakes. */
   readonly directory: Table;
+  /** What the hospital has set of the interlock. @default defaultInterlock */
+  readonly interlock?: InterlockSettings;
 }
 
 /** Who asks for a command, and how it is recorded. */
@@ -43,6 +51,12 @@ export interface QueueRequest {
   readonly request: unknown;
   /** `user:<sub>` */
   readonly requestedBy: string;
+  /** How many devices the request that this belongs to is for. @default 1 */
+  readonly devices?: number;
+  /** The request that a second person agreed to, as it was read. */
+  readonly approval?: Approval | undefined;
+  /** In an emergency, instead of a second person. */
+  readonly breakGlass?: BreakGlass | undefined;
   /** `Idempotency-Key`: the same key and request by the same person within 24 h gives the same command. */
   readonly idempotencyKey?: string | undefined;
   /** The beginning of the audit record, from the decision that the caller may do this: `Guard.permit`. */
@@ -69,17 +83,22 @@ export interface QueuedCommand {
  */
 export async function queueCommand(tables: CommandTables, asked: QueueRequest): Promise<QueuedCommand> {
   const request = validate(CommandRequest, asked.request);
-  const expiresAt = expiryOf(request, asked.now);
+  const expiresAt = expiryOf(request, asked);
   const remembered =
     asked.idempotencyKey === undefined
       ? undefined
       : { keyHash: contentHash([asked.requestedBy, asked.idempotencyKey]), request: contentHash(asked.request) };
-  for (let tries = 0; tries < 10; tries += 1) {
-    const answer = await retryContention(() => tryToQueue(tables, asked, request, expiresAt, remembered));
+  for (let tries = 0; tries < mostTries; tries += 1) {
+    const answer = await retryContention(() => tryToQueue(tables, asked, request, expiresAt, remembered), mostTries);
     if (answer !== undefined) return answer;
+    // Each try that fails means that somebody else's succeeded: a limit is used up after as many as it allows.
+    await pause(Math.random() * Math.min(400, 10 * 2 ** tries));
   }
-  throw problems.unavailable('Too many commands are being queued for this device at the same moment.');
+  throw problems.unavailable('Too many commands are being queued at the same moment.');
 }
+
+/** Tries of one command: enough for a limit's window that everybody writes to, and within the function's time. */
+const mostTries = 40;
 
 async function tryToQueue(
   tables: CommandTables,
@@ -119,14 +138,17 @@ async function tryToQueue(
   }
   const passage = await passRecorded(tables, asked, request, device);
   const command = newCommand(asked, request, expiresAt, device, queue.open, passage);
-  const audit = recordOf(asked, command);
-  const stored = await insertCommand(table, device, command, [audit], passage.parts, remembered, now);
+  const parts = [...passage.parts, ...emergencyParts(tables.directory, command, device)];
+  const stored = await insertCommand(table, device, command, [recordOf(asked, command)], parts, remembered, now);
   return stored ? { command: shown(command, now.getTime()), created: true } : undefined;
 }
 
 /** The gates, in their order. */
 const gatesOf = (tables: CommandTables, asked: QueueRequest): readonly CommandGate[] => [
   async ({ requestedBy, now }) => ({ decision: authorized(asked.entry.policyIds ?? [], requestedBy, now) }),
+  approvalGate(tables, asked),
+  limiterGate(tables, asked),
+  interlockGate(tables, asked.breakGlass !== undefined),
   async ({ device, request, now }) => ({
     decision: brakeDecision(await listBrakes(tables.directory), request.type, device, 'write', now),
   }),
@@ -144,6 +166,7 @@ async function passRecorded(
     return await passGates(gatesOf(tables, asked), { device, request, requestedBy, now });
   } catch (error) {
     if (error instanceof GateRefusal) {
+      await tellOfRefusal(tables.directory, error, request.type, requestedBy, now);
       const entry = {
         ...asked.entry,
         outcome: AuditOutcome.Refused,
@@ -158,13 +181,20 @@ async function passRecorded(
 
 /** The audit record of a stored command. Its parameters stay out of the trail: a message to a ward can hold anything. */
 function recordOf(asked: QueueRequest, command: StoredCommand): AuditItem {
-  const { id, type, expiresAt, decisions, reason } = command;
+  const { id, type, expiresAt, decisions, reason, approvalId, approvedBy, breakGlass } = command;
   return auditRecord(
     devicePartition(command.deviceId),
     {
       ...asked.entry,
       ...(reason === undefined ? {} : { reason }),
-      after: { commandId: id, type, expiresAt, decisions },
+      after: {
+        commandId: id,
+        type,
+        expiresAt,
+        ...(approvedBy === undefined ? {} : { approvalId, approvedBy }),
+        ...(breakGlass === undefined ? {} : { breakGlass: breakGlass.reasonCode, reviewId: breakGlass.reviewId }),
+        decisions,
+      },
     },
     asked.now,
   );
@@ -212,6 +242,7 @@ function newCommand(
     expiresAt,
     requestedBy: asked.requestedBy,
     ...(request.reason === undefined ? {} : { reason: request.reason }),
+    ...secondPerson(asked),
     history: [{ status: CommandStatus.Queued, at, source: asked.requestedBy }],
     decisions,
     revision: 1,
@@ -219,6 +250,13 @@ function newCommand(
   };
   const held = deferralOf(decisions);
   return held === undefined ? queued : heldBack(queued, held);
+}
+
+/** Who agreed to it, or that nobody did. */
+function secondPerson({ approval, breakGlass, now }: QueueRequest) {
+  if (approval?.decidedBy !== undefined) return { approvalId: approval.id, approvedBy: approval.decidedBy };
+  if (breakGlass === undefined) return {};
+  return { breakGlass: { ...breakGlass, reviewId: `rv-${ulid(now.getTime()).toLowerCase()}` } };
 }
 
 /**
@@ -237,10 +275,16 @@ function timeOfUlid(id: string): number {
   return [...id.slice(0, 10)].reduce((time, letter) => time * 32 + alphabet.indexOf(letter), 0);
 }
 
-function expiryOf(request: CommandRequest, now: Date): string {
-  const hours = commandTraits[request.type].expiresAfterHours;
+function expiryOf(request: CommandRequest, { breakGlass, now }: QueueRequest): string {
+  // An emergency is over soon: what is not fetched by then is asked for anew, and then there is time for two people.
+  const hours = breakGlass === undefined ? commandTraits[request.type].expiresAfterHours : breakGlassMinutes / 60;
   if (request.expiresAt === undefined) return new Date(now.getTime() + hours * 3_600_000).toISOString();
   const wanted = Date.parse(request.expiresAt);
+  if (breakGlass !== undefined) {
+    throw problems.invalid(`A command past approval always expires after ${breakGlassMinutes} minutes.`, [
+      { pointer: '/expiresAt', detail: 'cannot be chosen together with breakGlass' },
+    ]);
+  }
   const latest = now.getTime() + longestExpiryDays * 86_400_000;
   if (!(wanted > now.getTime() && wanted <= latest)) {
     throw problems.invalid(`expiresAt must lie in the future, at most ${longestExpiryDays} days ahead.`, [

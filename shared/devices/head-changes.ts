@@ -85,8 +85,22 @@ function clinicalChange(device: Device, message: CheckInMessage, receivedAt: num
   return { clinical: said };
 }
 
+/**
+ * When the device itself last said what its record holds of its clinical use: with this message, or undefined when the
+ * message says nothing of it, or something that is older than the record.
+ *
+ * @param device the head with what this check-in changes of it
+ * @returns milliseconds, our clock
+ */
+export function clinicalSaidAt(device: Device, message: CheckInMessage, receivedAt: number): number | undefined {
+  if (message.clinical === undefined || device.clinical === undefined) return undefined;
+  return saysSame(message.clinical, device.clinical) ? effectiveTime(message.at, receivedAt) : undefined;
+}
+
+type Use = Pick<NonNullable<CheckInMessage['clinical']>, keyof Omit<ClinicalReport, 'at'>>;
+
 /** Whether two reports say the same of the use, whenever it began. */
-export function saysSame(one: Omit<ClinicalReport, 'at'>, other: Omit<ClinicalReport, 'at'>): boolean {
+function saysSame(one: Use, other: Use): boolean {
   return (
     one.state === other.state &&
     one.operatingMode === other.operatingMode &&

@@ -200,13 +200,6 @@ export const deviceOperations = {
     answer: { status: 204, description: 'Deleted' },
     problems: [409],
   },
-  revokeDevice: {
-    summary: 'Revoke a device',
-    description:
-      'Its certificates stop working and a live connection is cut. It can enrol again only after it was pre-registered anew. Revoking twice changes nothing.',
-    tag,
-    answer: { status: 200, description: 'The device, revoked', schema: DeviceView, etag: true },
-  },
   listDeviceAudit: auditSpec('device'),
   getImport: {
     summary: 'Read how far an import is',

@@ -1,9 +1,9 @@
 import type { Table } from '../aws/dynamodb.ts';
 import { retryContention } from '../aws/retry.ts';
-import type { ReadBrakes } from '../brake/store.ts';
 import type { StoredCommand } from '../commands/command.ts';
 import { heldBack } from '../commands/life.ts';
 import { changeCommand, type Queue, readQueue } from '../commands/store.ts';
+import { withLatest } from '../interlock/gate.ts';
 import type { CheckInMessage, CheckInReply } from '../protocols/agent/messages.ts';
 import {
   type CheckIn,
@@ -16,7 +16,7 @@ import {
 } from './check-in.ts';
 import type { Device } from './device.ts';
 import { type HeadChanges, headChanges } from './head-changes.ts';
-import { holdBack } from './hold-back.ts';
+import { type HandOutMeans, holdBack } from './hold-back.ts';
 import { type Caller, isRefusal, type Refusal, recognize } from './recognize.ts';
 import { type DesiredState, getDesiredState, saveHeadChanges } from './store.ts';
 
@@ -41,13 +41,11 @@ export type Outcome =
       readonly deliveredAfterSeconds: readonly number[];
     };
 
-/** Chance and time, so that tests can hold them still. */
-export interface Surroundings {
+/** Chance and time, so that tests can hold them still, and what the gates look at. */
+export interface Surroundings extends HandOutMeans {
   readonly now: () => number;
   /** 0 to 1 */
   readonly random: () => number;
-  /** Asked only when there is something to hand out that a brake can stop. */
-  readonly readBrakes: ReadBrakes;
 }
 
 /**
@@ -72,10 +70,10 @@ export async function serveCheckIn(table: Table, incoming: Incoming, surrounding
   const changes = headChanges(queue.device, caller, message, receivedAt);
   const checkIn: CheckIn = { device: afterChanges(queue.device, changes), message, receivedAt, now };
   const settled = open.map((command) => settle(command, checkIn));
-  const held = await holdBack(
+  const { held, passed } = await holdBack(
     settled.filter((command) => mayBeHandedOut(command, now)),
     checkIn,
-    surroundings.readBrakes,
+    surroundings,
   );
   const { chosen, more } = chooseHandOut(
     settled.filter((command) => !held.has(command.id)),
@@ -84,12 +82,16 @@ export async function serveCheckIn(table: Table, incoming: Incoming, surrounding
   const chosenIds = new Set(chosen.map((command) => command.id));
   const decide = (command: StoredCommand): StoredCommand | undefined => {
     const next = settle(command, checkIn);
+    const mayGo = mayBeHandedOut(next, now);
     const hold = held.get(command.id);
-    const handed = hold !== undefined && mayBeHandedOut(next, now) ? heldBack(next, hold) : hand(next);
-    return handed === command ? undefined : handed;
+    const pass = passed.get(command.id);
+    let after = next;
+    if (mayGo && hold !== undefined) after = heldBack(next, hold);
+    else if (mayGo && chosenIds.has(next.id)) after = handedOut(next, now);
+    const latest = hold ?? pass;
+    if (after !== next && latest !== undefined) after = withLatest(after, latest);
+    return after === command ? undefined : after;
   };
-  const hand = (next: StoredCommand): StoredCommand =>
-    chosenIds.has(next.id) && mayBeHandedOut(next, now) ? handedOut(next, now) : next;
 
   const [saved, desired] = await Promise.all([
     Promise.all(open.map((command) => changeCommand(table, command, decide))),

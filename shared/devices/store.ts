@@ -492,6 +492,7 @@ export async function updateDevice(
  * Ends the device's right to speak: from now on each check-in is refused. Its certificates stay on the record, so
  * that the caller can switch them off at the broker. Revoking twice changes nothing.
  *
+ * @param more writes for the same transaction; when a condition of one of them fails, DynamoDB's error is thrown
  * @throws ProblemError 404, or 412 when the device was changed since `seen`
  */
 export async function revokeDevice(
@@ -499,8 +500,9 @@ export async function revokeDevice(
   id: DeviceId,
   seen: number | 'any',
   audit: (before: Device, after: Device) => AuditItem,
+  more: readonly WritePart[] = [],
 ): Promise<Device> {
-  return changeDevice(table, id, seen, (before) => ({ ...before, lifecycle: Lifecycle.Revoked }), audit);
+  return changeDevice(table, id, seen, (before) => ({ ...before, lifecycle: Lifecycle.Revoked }), audit, more);
 }
 
 async function changeDevice(
@@ -509,6 +511,7 @@ async function changeDevice(
   seen: number | 'any',
   change: (before: Device) => Device,
   audit: (before: Device, after: Device) => AuditItem,
+  more: readonly WritePart[] = [],
 ): Promise<Device> {
   return retryContention(async () => {
     const before = await getDevice(table, id, { consistent: true });
@@ -518,7 +521,7 @@ async function changeDevice(
     if (!managed.some((name) => wanted[name] !== before[name])) return before;
     const after = { ...wanted, version: before.version + 1 };
     try {
-      await transact(table, [managedUpdate(table, before, after), auditPart(table, audit(before, after))]);
+      await transact(table, [managedUpdate(table, before, after), auditPart(table, audit(before, after)), ...more]);
     } catch (error) {
       if (cancellationsOf(error)?.[0]?.code === 'ConditionalCheckFailed') throw changedMeanwhile();
       throw error;

@@ -66,7 +66,8 @@ export function operation<Body = undefined, Query = undefined>(
       // Without a schema the type parameter is `undefined`, and so is the value.
       const query = (spec.query && validate(spec.query, queryParameters(event), 'query')) as Query;
       const ifMatch = spec.conditional ? requireIfMatch(event.headers) : 'any';
-      const body = (spec.body && validate(spec.body, readJsonObject(event))) as Body;
+      const without = spec.bodyOptional === true && (event.body ?? '') === '';
+      const body = (spec.body && validate(spec.body, without ? {} : readJsonObject(event))) as Body;
       const idempotencyKey = spec.idempotencyKey ? readIdempotencyKey(event) : undefined;
       const response = await handle({
         caller,
@@ -109,7 +110,8 @@ function answerErrors(logger: Logger, metrics: Metrics): MiddlewareObj<APIGatewa
 
 function resultOf(spec: OperationSpec, response: ApiResponse, event: APIGatewayProxyEvent): APIGatewayProxyResult {
   const headers = { ...standardHeaders(event), ...response.headers };
-  const { status, mediaType } = spec.answer;
+  const other = (spec.also ?? []).find((answer) => answer.status === response.status);
+  const { status, mediaType } = other ?? spec.answer;
   if (response.body === undefined) return { statusCode: status, headers, body: '' };
   return {
     statusCode: status,

@@ -20,6 +20,10 @@ export interface OperationSpec<Body = unknown, Query = unknown> {
   /** Schema of the query parameters together: an object whose members arrive as strings. */
   readonly query?: v.GenericSchema<unknown, Query>;
   readonly answer: AnswerSpec;
+  /** Other ways in which it succeeds, each with a status of its own. */
+  readonly also?: readonly AnswerSpec[];
+  /** The JSON body may be left out, and is then `{}`. */
+  readonly bodyOptional?: true;
   /** The client must send `If-Match` (428 without, 412 when the resource was changed). */
   readonly conditional?: true;
   /** The client may send `Idempotency-Key`: the same key gives the same resource again. */
@@ -64,8 +68,10 @@ export interface ApiRequest<Body, Query> {
   readonly receivedAt: Date;
 }
 
-/** What a handler answers; the status is that of the specification. */
+/** What a handler answers. */
 export interface ApiResponse {
+  /** One of `also`. @default the status of the specification's answer */
+  readonly status?: AnswerSpec['status'];
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -186,14 +186,14 @@ function signOfUse(facts: Facts): { readonly signal: string; readonly reason: st
   if (state === 'in-use' && (facts.isFresh || !needsFresh)) {
     return {
       signal: SignalName.DeviceState,
-      reason: `The device says that it is in use (${ago(facts, SignalName.DeviceState)}).`,
+      reason: `The device says that it is in use.`,
     };
   }
   const context = facts.value(SignalName.PatientContext);
   if ((context === 'Assoc' || context === 'Pre') && (facts.isFresh || !needsFresh)) {
     return {
       signal: SignalName.PatientContext,
-      reason: `A patient is associated with the device (${ago(facts, SignalName.PatientContext)}).`,
+      reason: `A patient is associated with the device.`,
     };
   }
   const says = (signal: string, word: string) =>
@@ -201,13 +201,13 @@ function signOfUse(facts: Facts): { readonly signal: string; readonly reason: st
   if (says(SignalName.Session, 'open')) {
     return {
       signal: SignalName.Session,
-      reason: `Somebody has it checked out or is signed in (${ago(facts, SignalName.Session)}).`,
+      reason: `Somebody has it checked out or is signed in.`,
     };
   }
   if (says(SignalName.EhrOccupancy, 'occupied')) {
     return {
       signal: SignalName.EhrOccupancy,
-      reason: `A patient lies in its bed (${ago(facts, SignalName.EhrOccupancy)}).`,
+      reason: `A patient lies in its bed.`,
     };
   }
   return undefined;
@@ -221,7 +221,8 @@ function whyNotKnownFree(facts: Facts): Verdict | undefined {
     return facts.disruption === Disruption.Erases ? { ...unknown, effect: GateEffect.Deny } : unknown;
   }
   if (!session && !facts.isFresh) {
-    const reason = `That it is not in use was said ${ago(facts, SignalName.DeviceState)}; it must say so again, at most ${facts.longestAge} s before.`;
+    // Without the age: the reason stays the same while it does not change, and the inputs say the age.
+    const reason = `It said that it is not in use, but not within the last ${facts.longestAge} s.`;
     return defer('R1', reason, SignalName.DeviceState);
   }
   if (isMobile(facts.deviceClass) && !facts.isInService && facts.value(SignalName.Charging) !== true) {
@@ -256,12 +257,8 @@ function judgeInstallation(facts: Facts): Verdict {
       return defer('R11', 'It is not on its charger.', SignalName.Charging);
     const percent = facts.value(SignalName.Battery);
     if (typeof percent !== 'number' || percent < facts.settings.batteryPercent) {
-      const least = facts.settings.batteryPercent;
-      return defer(
-        'R11',
-        `Its battery must have ${least} %; it has ${typeof percent === 'number' ? `${percent} %` : 'an unknown charge'}.`,
-        SignalName.Battery,
-      );
+      const reason = `Its battery must be known to have ${facts.settings.batteryPercent} %.`;
+      return defer('R11', reason, SignalName.Battery);
     }
   }
   return allow('R9', 'It is known not to be in use, has power, and the maintenance window is open.', SignalName.Window);
@@ -276,11 +273,4 @@ function whyNeverForced(facts: Facts): string | undefined {
     return 'An infusion pump that may be giving therapy cannot be forced (R12).';
   }
   return undefined;
-}
-
-function ago(facts: Facts, signal: string): string {
-  const seconds = facts.age(signal);
-  if (!Number.isFinite(seconds)) return 'some time ago';
-  if (seconds < 120) return `${seconds} s ago`;
-  return seconds < 7_200 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3_600)} h ago`;
 }

@@ -38,3 +38,11 @@ export type InterlockChanges = v.InferOutput<typeof InterlockChanges>;
 
 /** The settings where nothing is said. */
 export const defaultInterlock: InterlockSettings = v.parse(InterlockSettings, {});
+
+/**
+ * The settings as a function gets them.
+ *
+ * @param text JSON, which was checked when it was deployed
+ * @throws Error when it is not what it was checked to be
+ */
+export const readInterlock = (text: string): InterlockSettings => v.parse(InterlockSettings, JSON.parse(text));

@@ -28,6 +28,13 @@ describe('readSettings', () => {
       alarmEmail: undefined,
       retention: { auditYears: 6, auditMode: 'compliance', logDays: 400, importDays: 90 },
       certificateDays: 365,
+      interlock: {
+        deviceStateSeconds: 60,
+        foregroundSeconds: 300,
+        batteryPercent: 30,
+        recheckMinutes: 30,
+        windows: true,
+      },
       vpc: undefined,
       replicaRegions: [],
     });

@@ -78,7 +78,6 @@ export async function startDeviceList(): Promise<DeviceList> {
     createDevice: none,
     updateDevice: none,
     deleteDevice: none,
-    revokeDevice: none,
     importDevices: none,
     getImport: none,
     getImportReport: none,

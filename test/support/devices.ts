@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
 import { TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
+import * as v from 'valibot';
+import { type Approval, type ApprovalContent, hashOf } from '../../shared/approvals/approval.ts';
 import { auditRecord } from '../../shared/audit/record.ts';
 import type { Table } from '../../shared/aws/dynamodb.ts';
+import { destructiveTypes } from '../../shared/commands/gates/approval.ts';
+import { CommandRequest } from '../../shared/commands/types.ts';
 import { queueCommand } from '../../shared/commands/writer.ts';
 import { Channel, type Device, deviceIdOf } from '../../shared/devices/device.ts';
 import { devicePartition } from '../../shared/devices/keys.ts';
@@ -50,13 +54,35 @@ export const message = (time: number, more: Partial<CheckInMessage> = {}): Check
   ...more,
 });
 
-/** Queues a command for tests, with its audit record. `table` is one of `startDevicesTable`. */
+/** What `user:anna` asked for and `user:bert` agreed to. */
+export function approved(content: ApprovalContent, now: number): Approval {
+  const asked = {
+    id: 'ap-test',
+    content,
+    requestedBy: 'user:anna',
+    requestedAt: new Date(now).toISOString(),
+    expiresAt: new Date(now + 3_600_000).toISOString(),
+  };
+  const decided = { state: 'approved', decidedBy: 'user:bert', decidedAt: asked.requestedAt } as const;
+  return { ...asked, ...decided, hash: hashOf(asked), policyIds: [], siteIds: [], version: 2 };
+}
+
+/** The approval that a request needs, if it needs one and is one that can be stored at all. */
+function approvalFor(request: unknown, device: Device, now: number): Approval | undefined {
+  const parsed = v.safeParse(CommandRequest, request);
+  if (!parsed.success || !destructiveTypes.has(parsed.output.type)) return undefined;
+  const { type, parameters } = parsed.output;
+  return approved({ kind: 'command', type, parameters, deviceIds: [device.id] }, now);
+}
+
+/** Queues a command for tests, with its audit record and, if it needs one, an approval. `table` is one of `startDevicesTable`. */
 export const queue = (table: Table, device: Device, request: unknown, now = start, idempotencyKey?: string) =>
   queueCommand(
     { devices: table, directory: directoryOf(table) },
     {
       deviceId: device.id,
       request,
+      approval: approvalFor(request, device, now),
       requestedBy: 'user:anna',
       idempotencyKey,
       entry: { actor: 'user:anna', action: 'QueueCommand', resource: `device/${device.id}`, outcome: 'allowed' },

@@ -20,7 +20,10 @@ export interface GateAnswer {
 }
 
 /** One gate. Asked anew on each try, so that it decides on what is there at that moment. */
-export type CommandGate = (question: GateQuestion) => Promise<GateAnswer>;
+export type GateFor<Question> = (question: Question) => Promise<GateAnswer>;
+
+/** One gate of commands. */
+export type CommandGate = GateFor<GateQuestion>;
 
 /** What the gates let through: all decisions in their order, and what goes into the command's transaction. */
 export interface Passage {
@@ -61,7 +64,7 @@ export class GateRefusal extends ProblemError {
  *
  * @throws GateRefusal
  */
-export async function passGates(gates: readonly CommandGate[], question: GateQuestion): Promise<Passage> {
+export async function passGates<Question>(gates: readonly GateFor<Question>[], question: Question): Promise<Passage> {
   const decisions: GateDecision[] = [];
   const parts: WritePart[] = [];
   for (const gate of gates) {

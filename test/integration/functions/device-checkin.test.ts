@@ -8,14 +8,14 @@ import type { Means } from '../../../functions/device-checkin/means.ts';
 import { type HttpsCheckIn, serveHttps } from '../../../functions/device-checkin/over-https.ts';
 import { isMqttCheckIn, type MqttCheckIn, serveMqtt } from '../../../functions/device-checkin/over-mqtt.ts';
 import { iotPublisher } from '../../../shared/aws/iot-publisher.ts';
-import { brakeReader } from '../../../shared/brake/store.ts';
 import { type Device, deviceIdOf } from '../../../shared/devices/device.ts';
 import { enrolUnregistered, getDevice, transact } from '../../../shared/devices/store.ts';
 import { issueDeviceCertificate } from '../../../shared/enrollment/certificate.ts';
 import { parseCertificateRequest } from '../../../shared/enrollment/csr.ts';
-import { enrol, infusionPump, queue, start } from '../../support/devices.ts';
+import { enrol, queue, start } from '../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../support/devices-table.ts';
 import { injectFaults } from '../../support/faults.ts';
+import { gateMeans, officePhone, openOffice } from '../../support/gates.ts';
 import { requestFor, testAuthority } from '../../support/pki.ts';
 
 const iot = mockClient(IoTDataPlaneClient);
@@ -25,9 +25,10 @@ let means: Means;
 
 beforeAll(async () => {
   devices = await startDevicesTable();
+  await openOffice(devices);
   means = {
     table: devices.table,
-    surroundings: { now: () => start, random: () => 0, readBrakes: brakeReader(devices.directory) },
+    surroundings: { now: () => start, random: () => 0, ...gateMeans(devices.directory, () => start) },
     publish: iotPublisher(new IoTDataPlaneClient({ region: 'us-east-1' })),
     journal: checkInJournal(new Logger(), new Metrics({ namespace: 'Wardline' })),
   };
@@ -74,7 +75,7 @@ const now = new Date(start).toISOString();
 
 describe('over MQTT', () => {
   test('the reply is published to accepted, with the command and the client token', async () => {
-    const device = await enrol(devices.table, infusionPump('MQTT-1'));
+    const device = await enrol(devices.table, officePhone('MQTT-1'));
     const { command } = await queue(devices.table, device, { type: 'lock', parameters: { message: 'Call 555' } });
     await serveMqtt(overMqtt(device, { at: now, clientToken: 'abc' }), means);
     expect(published()).toEqual([
@@ -99,7 +100,7 @@ describe('over MQTT', () => {
     ['a member of the wrong type', { at: now, results: 'none' }, 400, '/problems/invalid-request'],
     ['too large', { at: now, inventory: { text: 'x'.repeat(200_000) } }, 413, '/problems/too-large'],
   ])('%s is answered on rejected', async (_name, body, status, type) => {
-    const device = await enrol(devices.table, infusionPump(`MQTT-BAD-${status}-${_name.length}`));
+    const device = await enrol(devices.table, officePhone(`MQTT-BAD-${status}-${_name.length}`));
     await serveMqtt(overMqtt(device, body), means);
     expect(published()).toMatchObject([{ topic: `wardline/${device.id}/checkin/rejected`, message: { type, status } }]);
     if (status === 413)
@@ -107,8 +108,8 @@ describe('over MQTT', () => {
   });
 
   test('another device is refused, whatever it claims; the answer goes to whoever published', async () => {
-    const device = await enrol(devices.table, infusionPump('MQTT-2'));
-    const thief = await enrol(devices.table, infusionPump('MQTT-3'));
+    const device = await enrol(devices.table, officePhone('MQTT-2'));
+    const thief = await enrol(devices.table, officePhone('MQTT-3'));
     await serveMqtt(overMqtt(device, { at: now }, { clientId: thief.id, principal: thief.certificate ?? '' }), means);
     await serveMqtt(overMqtt(device, { at: now, clientToken: 't' }, { principal: thief.certificate ?? '' }), means);
     expect(published()).toMatchObject([
@@ -122,7 +123,7 @@ describe('over MQTT', () => {
   });
 
   test('a reply that cannot be published fails the event, and the repeated event hands the command out again', async () => {
-    const device = await enrol(devices.table, infusionPump('MQTT-4'));
+    const device = await enrol(devices.table, officePhone('MQTT-4'));
     const { command } = await queue(devices.table, device, { type: 'locate' });
     iot
       .on(PublishCommand)
@@ -136,7 +137,7 @@ describe('over MQTT', () => {
   });
 
   test('a check-in that brings nothing new leaves no line in the log', async () => {
-    const device = await enrol(devices.table, infusionPump('MQTT-5'));
+    const device = await enrol(devices.table, officePhone('MQTT-5'));
     await serveMqtt(overMqtt(device, { at: now }), means);
     means.journal.flush();
     expect(lines).toEqual([]);
@@ -176,7 +177,7 @@ describe('over HTTPS', () => {
       sign: authority.sign,
     });
     const pinned = { fingerprint: certificate.fingerprint, expiresAt: new Date(certificate.expiresAt) };
-    await transact(devices.table, enrolUnregistered(devices.table, infusionPump(serial), pinned, new Date(start)));
+    await transact(devices.table, enrolUnregistered(devices.table, officePhone(serial), pinned, new Date(start)));
     const device = await getDevice(devices.table, deviceIdOf(serial), { consistent: true });
     if (device === undefined) throw new Error('not enrolled');
     return { device, pem: certificate.pem };

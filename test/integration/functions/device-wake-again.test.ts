@@ -16,6 +16,7 @@ import { pauseBefore, type WakeCheck, wakeAgain } from '../../../shared/commands
 import { cancelCommand } from '../../../shared/commands/writer.ts';
 import type { Device } from '../../../shared/devices/device.ts';
 import { serveCheckIn } from '../../../shared/devices/serve-check-in.ts';
+import { defaultInterlock } from '../../../shared/interlock/settings.ts';
 import { auditOf, callerFor, enrol, message, queue, start } from '../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../support/devices-table.ts';
 
@@ -127,7 +128,13 @@ test('what was fetched, cancelled or has expired wakes nobody', async () => {
   await serveCheckIn(
     devices.table,
     { caller: callerFor(fetched.device), message: message(Date.now()), receivedAt: Date.now() },
-    { now: Date.now, random: () => 0, readBrakes: async () => [] },
+    {
+      now: Date.now,
+      random: () => 0,
+      readBrakes: async () => [],
+      placeOf: async () => undefined,
+      interlock: defaultInterlock,
+    },
   );
   await cancelCommand(devices.table, {
     deviceId: cancelled.device.id,

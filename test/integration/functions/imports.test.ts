@@ -69,7 +69,6 @@ beforeAll(async () => {
     getDevice: none,
     updateDevice: none,
     deleteDevice: none,
-    revokeDevice: none,
     listDeviceAudit: none,
   });
 }, 60_000);

@@ -1,18 +1,16 @@
 import { QueryCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { brakeHandlers } from '../../../functions/manage-brake/brake.ts';
-import { auditRecord } from '../../../shared/audit/record.ts';
 import { keepRecord } from '../../../shared/audit/store.ts';
-import { brakeReader } from '../../../shared/brake/store.ts';
 import { getCommand } from '../../../shared/commands/writer.ts';
 import type { Device } from '../../../shared/devices/device.ts';
 import { serveCheckIn } from '../../../shared/devices/serve-check-in.ts';
 import { serve } from '../../../shared/http/api.ts';
 import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
-import { PlaceStore } from '../../../shared/places/store.ts';
 import { type ApiHandler, call, callerWith, freshMfa } from '../../support/api.ts';
 import { callerFor, enrol, message, queue, start } from '../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../support/devices-table.ts';
+import { createUnit, gateMeans } from '../../support/gates.ts';
 
 const siteId = `s-${'a'.repeat(26)}`;
 const unitId = `u-${'c'.repeat(26)}`;
@@ -28,15 +26,8 @@ let serials = 0;
 beforeAll(async () => {
   devices = await startDevicesTable();
   const { directory } = devices;
-  const at = new Date(start);
-  const entry = { actor: 'user:x', action: 'CreateSite', resource: 'site', outcome: 'allowed' } as const;
-  const kept = { createdAt: at.toISOString(), updatedAt: at.toISOString(), version: 1 };
-  const places = new PlaceStore(directory, devices.table);
-  const calendar = { maintenanceWindows: [], blackouts: [], freezes: [] };
-  await places.createSite(
-    { id: siteId, name: 'North', timeZone: 'UTC', ...calendar, ...kept },
-    auditRecord(`SITE#${siteId}`, entry, at),
-  );
+  // Administration: no clinical interlock stands before the brake.
+  await createUnit(devices, siteId, unitId, 'T3');
   const guard = new Guard(loadPolicies(), (record) => keepRecord(directory, record));
   handler = serve('manage-brake', brakeHandlers({ directory, guard }));
 }, 90_000);
@@ -60,7 +51,7 @@ const checkIn = async (device: Device, now: number) => {
   const outcome = await serveCheckIn(
     devices.table,
     { caller: callerFor(device), message: message(now), receivedAt: now },
-    { now: () => now, random: () => 0, readBrakes: brakeReader(devices.directory) },
+    { now: () => now, random: () => 0, ...gateMeans(devices.directory, () => now) },
   );
   if ('refusal' in outcome) throw new Error(outcome.refusal);
   return outcome.reply;

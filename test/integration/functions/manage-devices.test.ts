@@ -1,4 +1,7 @@
+import { approvalHandlers } from '../../../functions/manage-commands/approvals.ts';
 import { commandHandlers } from '../../../functions/manage-commands/commands.ts';
+import { limitHandlers } from '../../../functions/manage-commands/limits.ts';
+import { reviewHandlers } from '../../../functions/manage-commands/reviews.ts';
 import { deviceHandlers } from '../../../functions/manage-devices/devices.ts';
 import { listHandlers } from '../../../functions/manage-devices/list.ts';
 import { tokenOperations } from '../../../functions/manage-enrollment/tokens.ts';
@@ -27,7 +30,6 @@ let directory: Table;
 let handler: ApiHandler;
 let commands: ApiHandler;
 let tokens: ApiHandler;
-const cut: string[] = [];
 
 beforeAll(async () => {
   database = await startTestDatabase();
@@ -51,11 +53,6 @@ beforeAll(async () => {
     devices,
     directory,
     guard,
-    certificates: {
-      revoke: async (fingerprint: string) => void cut.push(`revoke ${fingerprint}`),
-      retire: async () => undefined,
-    },
-    connections: { disconnect: async (id: string) => void cut.push(`disconnect ${id}`) },
   };
   handler = serve('manage-devices', {
     ...listHandlers(services),
@@ -64,7 +61,12 @@ beforeAll(async () => {
     getImport: none,
     getImportReport: none,
   });
-  commands = serve('manage-commands', commandHandlers({ devices, directory, guard }));
+  commands = serve('manage-commands', {
+    ...commandHandlers(services),
+    ...approvalHandlers(services),
+    ...limitHandlers(services),
+    ...reviewHandlers(services),
+  });
   tokens = serve(
     'manage-enrollment',
     tokenOperations({ directory, guard: new Guard(policies, (record) => keepRecord(directory, record)) }),
@@ -192,7 +194,7 @@ describe('Changing a device', () => {
     expect((await call(handler, 'deleteDevice', second)).status).toBe(409);
   });
 
-  test('revokes for good, cuts off, and may be repeated', async () => {
+  test('revokes for good with two people, and may be repeated', async () => {
     const enrolled = await enrol(devices, {
       serial: 'REV-1',
       platform: 'linux',
@@ -200,11 +202,21 @@ describe('Changing a device', () => {
       ownership: 'organization',
       siteId: north,
     });
-    const request = { caller: ada, path: { deviceId: enrolled.id } };
-    expect((await call(handler, 'revokeDevice', { ...request, caller: callerWith('help-desk') })).status).toBe(403);
-    expect(await call(handler, 'revokeDevice', request)).toMatchObject({ status: 200, body: { lifecycle: 'revoked' } });
-    expect(await call(handler, 'revokeDevice', request)).toMatchObject({ status: 200, body: { lifecycle: 'revoked' } });
-    expect(cut.slice(0, 2)).toEqual([`revoke ${enrolled.certificate}`, `disconnect ${enrolled.id}`]);
+    const path = { deviceId: enrolled.id };
+    const revoke = (caller: typeof ada) => call(commands, 'revokeDevice', { caller, path });
+    expect((await revoke(callerWith('help-desk', freshMfa()))).status).toBe(403);
+    expect((await revoke(ada)).status).toBe(401);
+    const asked = await revoke({ ...ada, ...freshMfa() });
+    expect(asked).toMatchObject({ status: 202, body: { kind: 'revoke', state: 'pending', deviceIds: [enrolled.id] } });
+    const security = callerWith('security', freshMfa());
+    const approved = await call(commands, 'approveRequest', {
+      caller: security,
+      path: { approvalId: String(asked.body['id']) },
+      body: { hash: asked.body['hash'] },
+    });
+    expect(approved).toMatchObject({ status: 200, body: { state: 'approved', results: [{ deviceId: enrolled.id }] } });
+    expect(await call(handler, 'getDevice', { caller: ada, path })).toMatchObject({ body: { lifecycle: 'revoked' } });
+    expect((await revoke({ ...ada, ...freshMfa() })).status).toBe(200);
     const moved = callerWith('site-it', { sites: [south] });
     expect((await register({ serial: 'REV-1', platform: 'linux', siteId: south }, moved)).status).toBe(403);
     expect(await register({ serial: 'REV-1', platform: 'linux', siteId: south })).toMatchObject({
@@ -317,6 +329,7 @@ describe('Commands', () => {
       call(commands, 'createCommand', { caller, path: { deviceId }, body: { type } });
     const [hal, bea] = [callerWith('help-desk', { sites: [north] }), callerWith('biomed', { sites: [north] })];
     expect((await send(hal, cart.id, 'lock')).status).toBe(201);
+    expect((await send(hal, cart.id, 'locate')).status).toBe(201);
     expect((await send(hal, pump.id, 'restart')).status).toBe(403);
     expect((await send(hal, cart.id, 'wipe')).status).toBe(403);
     expect((await send(bea, pump.id, 'restart')).status).toBe(201);
@@ -324,7 +337,10 @@ describe('Commands', () => {
     const challenged = await send(ada, cart.id, 'wipe');
     expect(challenged).toMatchObject({ status: 401, body: { type: '/problems/insufficient-user-authentication' } });
     expect(challenged.headers['www-authenticate']).toContain('max_age="900"');
-    expect((await send({ ...ada, ...freshMfa() }, cart.id, 'wipe')).status).toBe(201);
+    expect(await send({ ...ada, ...freshMfa() }, cart.id, 'wipe')).toMatchObject({
+      status: 202,
+      body: { state: 'pending', type: 'wipe', deviceIds: [cart.id] },
+    });
     expect((await send(ada, cart.id, 'dance')).status).toBe(400);
     expect((await send(ada, 'd-unknown', 'lock')).status).toBe(404);
     const page = await call(commands, 'listCommands', {

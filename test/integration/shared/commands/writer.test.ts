@@ -1,5 +1,4 @@
 import { QueryCommand } from '@aws-sdk/lib-dynamodb';
-import { brakeReader } from '../../../../shared/brake/store.ts';
 import { readQueue } from '../../../../shared/commands/store.ts';
 import { cancelCommand, getCommand, listCommands, openLimit } from '../../../../shared/commands/writer.ts';
 import type { Device } from '../../../../shared/devices/device.ts';
@@ -8,12 +7,14 @@ import { serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
 import { putExpectedDevice, revokeDevice } from '../../../../shared/devices/store.ts';
 import { auditOf, callerFor, enrol, infusionPump, message, queue, start } from '../../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';
+import { gateMeans, officePhone, openOffice } from '../../../support/gates.ts';
 
 let devices: DevicesTable;
 let serials = 0;
 
 beforeAll(async () => {
   devices = await startDevicesTable();
+  await openOffice(devices);
 }, 90_000);
 afterAll(() => devices[Symbol.asyncDispose]());
 
@@ -22,7 +23,7 @@ const text = (words: string) => ({ type: 'message', parameters: { text: words } 
 
 async function enrolled(): Promise<Device> {
   serials += 1;
-  return enrol(devices.table, infusionPump(`WRITER-${serials}`));
+  return enrol(devices.table, officePhone(`WRITER-${serials}`));
 }
 
 async function auditsOf(device: Device): Promise<unknown[]> {
@@ -51,7 +52,7 @@ const checkIn = (device: Device, now: number) =>
   serveCheckIn(
     devices.table,
     { caller: callerFor(device), message: message(now), receivedAt: now },
-    { now: () => now, random: () => 0, readBrakes: brakeReader(devices.directory) },
+    { now: () => now, random: () => 0, ...gateMeans(devices.directory, () => now) },
   );
 
 describe('queueCommand', () => {

@@ -1,5 +1,4 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
-import { brakeReader } from '../../../../shared/brake/store.ts';
 import { cancelCommand, getCommand, listCommands } from '../../../../shared/commands/writer.ts';
 import type { Device } from '../../../../shared/devices/device.ts';
 import { type Outcome, serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
@@ -25,12 +24,14 @@ import {
   start,
 } from '../../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';
+import { gateMeans, officePhone, openOffice } from '../../../support/gates.ts';
 
 let devices: DevicesTable;
 let serials = 0;
 
 beforeAll(async () => {
   devices = await startDevicesTable();
+  await openOffice(devices);
 }, 90_000);
 afterAll(() => devices[Symbol.asyncDispose]());
 
@@ -39,14 +40,14 @@ const hour = 60 * minute;
 
 async function enrolled(): Promise<Device> {
   serials += 1;
-  return enrol(devices.table, infusionPump(`CHECKIN-${serials}`));
+  return enrol(devices.table, officePhone(`CHECKIN-${serials}`));
 }
 
 const serve = (device: Device, sent: CheckInMessage, now: number, caller = callerFor(device)): Promise<Outcome> =>
   serveCheckIn(
     devices.table,
     { caller, message: sent, receivedAt: now },
-    { now: () => now, random: () => 0.5, readBrakes: brakeReader(devices.directory) },
+    { now: () => now, random: () => 0.5, ...gateMeans(devices.directory, () => now) },
   );
 
 async function checkIn(device: Device, sent: CheckInMessage, now: number): Promise<CheckInReply> {

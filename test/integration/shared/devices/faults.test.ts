@@ -1,17 +1,18 @@
-import { brakeReader } from '../../../../shared/brake/store.ts';
 import { getCommand, listCommands } from '../../../../shared/commands/writer.ts';
 import type { Device } from '../../../../shared/devices/device.ts';
 import { serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
 import { getDevice, getReport, renewCertificate, transact } from '../../../../shared/devices/store.ts';
-import { callerFor, enrol, fingerprint, infusionPump, message, queue, start } from '../../../support/devices.ts';
+import { callerFor, enrol, fingerprint, message, queue, start } from '../../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';
 import { type Fault, injectFaults, Killed } from '../../../support/faults.ts';
+import { gateMeans, officePhone, openOffice } from '../../../support/gates.ts';
 
 let devices: DevicesTable;
 let serials = 0;
 
 beforeAll(async () => {
   devices = await startDevicesTable();
+  await openOffice(devices);
 }, 90_000);
 afterAll(() => devices[Symbol.asyncDispose]());
 
@@ -20,7 +21,7 @@ const later = start + 60_000;
 /** A device with a command of each kind of future, and the message that moves all of them at once. */
 async function busyDay() {
   serials += 1;
-  const enrolled = await enrol(devices.table, infusionPump(`FAULT-${serials}`));
+  const enrolled = await enrol(devices.table, officePhone(`FAULT-${serials}`));
   const ask = async (request: unknown) => (await queue(devices.table, enrolled, request)).command.id;
   const logs = await ask({ type: 'collect-logs' });
   const lock = await ask({ type: 'lock' });
@@ -42,7 +43,7 @@ async function busyDay() {
     serveCheckIn(
       devices.table,
       { caller: callerFor(device), message: sent, receivedAt: later },
-      { now: () => later, random: () => 0, readBrakes: brakeReader(devices.directory) },
+      { now: () => later, random: () => 0, ...gateMeans(devices.directory, () => later) },
     );
   const outcome = async () => {
     const { commands } = await listCommands(devices.table, device.id, 10, undefined, new Date(later));
@@ -145,7 +146,7 @@ test('a table that is down fails the check-in as a whole; once it is back, all i
 
 test('a command is queued once although the answer to its transaction is lost', async () => {
   serials += 1;
-  const device = await enrol(devices.table, infusionPump(`FAULT-${serials}`));
+  const device = await enrol(devices.table, officePhone(`FAULT-${serials}`));
   const stop = injectFaults(devices.table, (attempt) => (attempt === 1 ? 'answer-lost' : undefined));
   try {
     await queue(devices.table, device, { type: 'message', parameters: { text: 'once' } });

@@ -175,7 +175,7 @@ describe('decideInterlock, case by case', () => {
       at: ago(0),
       effect: 'defer',
       ruleId: 'R11',
-      reason: 'The device says that it is in use (3 s ago).',
+      reason: 'The device says that it is in use.',
       until: ago(-1_800),
       inputs: [
         { signal: 'device-state', value: 'in-use', source: 'device', at: ago(3), ageSeconds: 3 },

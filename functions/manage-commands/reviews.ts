@@ -1,0 +1,67 @@
+import { auditRecord } from '../../shared/audit/record.ts';
+import { getDevice } from '../../shared/devices/store.ts';
+import { operation } from '../../shared/http/api.ts';
+import { parameter } from '../../shared/http/operation.ts';
+import { pageBody, startAfter } from '../../shared/http/page.ts';
+import { problems } from '../../shared/http/problem.ts';
+import { actorOf } from '../../shared/identity/caller.ts';
+import { deviceResource } from '../../shared/identity/resource.ts';
+import { reviewOperations } from '../../shared/reviews/operations.ts';
+import { type Review, reviewState } from '../../shared/reviews/review.ts';
+import { completeReview, getReview, listReviews, reviewPartition } from '../../shared/reviews/store.ts';
+import type { Services } from './services.ts';
+
+/** The operations on reviews of what was done without a second person. */
+export function reviewHandlers({ devices, directory, guard }: Services) {
+  const viewOf = (review: Review, now: Date) => ({ ...review, state: reviewState(review, now.getTime()) });
+
+  const requireReview = async (path: Readonly<Record<string, string>>) => {
+    const review = await getReview(directory, parameter(path, 'reviewId'));
+    const device = review === undefined ? undefined : await getDevice(devices, review.deviceId);
+    if (review === undefined || device === undefined) throw problems.notFound('There is no review with this id.');
+    return { review, resource: deviceResource(device) };
+  };
+
+  return {
+    listReviews: operation(reviewOperations.listReviews, async ({ caller, query, receivedAt }) => {
+      guard.assertReadsSomewhere(caller, receivedAt);
+      const list = ['reviews', query.state];
+      const page = await listReviews(directory, query.state, query.limit, startAfter(list, query.cursor));
+      const readable = await Promise.all(
+        page.items.map(async (review) => {
+          const device = await getDevice(devices, review.deviceId);
+          return device !== undefined && guard.decide(caller, 'ReadReview', deviceResource(device), receivedAt).allowed;
+        }),
+      );
+      const items = page.items.filter((_review, index) => readable[index]).map((review) => viewOf(review, receivedAt));
+      return { body: pageBody(list, items, page.after) };
+    }),
+
+    getReview: operation(reviewOperations.getReview, async ({ caller, path, receivedAt }) => {
+      const { review, resource } = await requireReview(path);
+      guard.assertMay(caller, 'ReadReview', resource, receivedAt);
+      return { body: viewOf(review, receivedAt) };
+    }),
+
+    completeReview: operation(reviewOperations.completeReview, async ({ caller, path, body, receivedAt }) => {
+      const { review, resource } = await requireReview(path);
+      const partition = reviewPartition(review.id);
+      const entry = await guard.permit(caller, 'CompleteReview', resource, partition, receivedAt);
+      const actor = actorOf(caller);
+      if (review.by === actor) {
+        throw problems.forbidden('You did it yourself; another person must review it.', { ruleId: 'R12' });
+      }
+      const completed: Review = {
+        ...review,
+        ...body,
+        completedBy: actor,
+        completedAt: receivedAt.toISOString(),
+      };
+      const record = { ...entry, reason: body.finding, after: { reviewId: review.id, justified: body.justified } };
+      if (!(await completeReview(directory, completed, auditRecord(partition, record, receivedAt)))) {
+        throw problems.conflict('The review is completed already.');
+      }
+      return { body: viewOf(completed, receivedAt) };
+    }),
+  };
+}

@@ -1,0 +1,81 @@
+import type { DeviceId } from '../../devices/device.ts';
+import { Gate, type GateDecision, GateEffect, type RuleId } from './gate.ts';
+
+/** Length of every window, milliseconds. It slides: at no moment lie more than the limit within it. */
+export const windowMilliseconds = 3_600_000;
+
+/** One device that was touched. */
+export interface Use {
+  readonly deviceId: DeviceId;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** `user:<sub>` */
+  readonly by: string;
+}
+
+/** How much of one limit is used. */
+export interface Window {
+  /** Names the item. */
+  readonly key: string;
+  /** In words: `site s-…`. */
+  readonly place: string;
+  readonly limit: number;
+  readonly uses: readonly Use[];
+  /** Of the item that was read; 0 when there was none. */
+  readonly version: number;
+}
+
+/** The uses that still count. */
+export const recent = (uses: readonly Use[], now: number): readonly Use[] =>
+  uses.filter((use) => use.at > now - windowMilliseconds).sort((a, b) => a.at - b.at);
+
+/** The window after a use; the same when the device lies in it already, since it counts devices. */
+export function withUse(window: Window, use: Use): Window {
+  const counted = recent(window.uses, use.at);
+  if (counted.some(({ deviceId }) => deviceId === use.deviceId)) return { ...window, uses: counted };
+  return { ...window, uses: [...counted, use] };
+}
+
+/**
+ * The limiter (R4; R12 for break-glass). Pure: refuses when any of the windows is full. The writer stores the windows
+ * with the command, under the condition that they are still the ones decided on.
+ */
+export function limiterDecision(
+  what: string,
+  windows: readonly Window[],
+  deviceId: DeviceId,
+  now: Date,
+  ruleId: RuleId = 'R4',
+): GateDecision {
+  const time = now.getTime();
+  const common = { gate: Gate.Limiter, at: now.toISOString(), ruleId } as const;
+  if (windows.length === 0) {
+    return { ...common, effect: GateEffect.Allow, reason: `${what} is not limited.`, inputs: [] };
+  }
+  const inputs = windows.flatMap(({ place, limit, uses }) => [
+    { signal: `devices this hour, ${place}`, value: recent(uses, time).length, source: 'directory', at: common.at },
+    { signal: `limit, ${place}`, value: limit, source: 'directory', at: common.at },
+  ]);
+  const full = windows
+    .map((window) => ({ ...window, uses: recent(window.uses, time) }))
+    .filter(({ uses, limit }) => uses.length >= limit && !uses.some((use) => use.deviceId === deviceId))
+    .map((window) => ({ ...window, freeAt: freeAt(window) }))
+    .sort((a, b) => b.freeAt - a.freeAt)
+    .at(0);
+  if (full === undefined) {
+    return { ...common, effect: GateEffect.Allow, reason: `${what} stays within every limit.`, inputs };
+  }
+  const until = new Date(full.freeAt).toISOString();
+  return {
+    ...common,
+    effect: GateEffect.Deny,
+    reason: `${what}: ${full.uses.length} of at most ${full.limit} devices within 60 minutes are used up for ${full.place}. The next one is possible at ${until}.`,
+    inputs: [...inputs].sort((a, b) => Number(b.signal.endsWith(full.place)) - Number(a.signal.endsWith(full.place))),
+    until,
+  };
+}
+
+/** When so many uses have left the window that there is room for one. */
+function freeAt({ uses, limit }: Pick<Window, 'uses' | 'limit'>): number {
+  return (uses[uses.length - limit]?.at ?? 0) + windowMilliseconds;
+}

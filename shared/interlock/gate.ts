@@ -1,0 +1,44 @@
+import type { StoredCommand } from '../commands/command.ts';
+import { Gate, type GateDecision, GateEffect } from '../commands/gates/gate.ts';
+import type { Device } from '../devices/device.ts';
+import type { PlaceOf } from '../places/facts.ts';
+import { decideInterlock, type InterlockOptions } from './decide.ts';
+import { type CommandFacts, disruptionOf } from './disruption.ts';
+
+/** When and how the interlock is asked. */
+export interface InterlockQuestion extends InterlockOptions {
+  /** When a message confirmed what the record says of the clinical use (milliseconds); undefined = nobody did. */
+  readonly clinicalSaidAt?: number | undefined;
+  readonly now: number;
+}
+
+/**
+ * Asks the interlock about a command for a device. Reads the place only for a command that disturbs.
+ *
+ * @returns the decision, never `approval`
+ */
+export async function askInterlock(
+  command: CommandFacts,
+  device: Device,
+  placeOf: PlaceOf,
+  { clinicalSaidAt, now, ...options }: InterlockQuestion,
+): Promise<GateDecision> {
+  const disturbs = disruptionOf(command, device.class) !== undefined;
+  const place = disturbs ? await placeOf(device) : undefined;
+  return decideInterlock(command, { device, clinicalSaidAt, place, now }, options);
+}
+
+/** Whether break-glass took the command past the interlock when it was queued: then it holds until it is handed out. */
+export const isForced = ({ decisions }: Pick<StoredCommand, 'decisions'>): boolean =>
+  (decisions ?? []).some(
+    ({ gate, effect, ruleId }) => gate === Gate.Interlock && effect === GateEffect.Allow && ruleId === 'R12',
+  );
+
+/**
+ * The command with a newer decision of a gate, beside the one of when it was queued: what was known when it was asked for,
+ * and what was known last.
+ */
+export function withLatest(command: StoredCommand, decision: GateDecision): StoredCommand {
+  const kept = (command.decisions ?? []).filter(({ gate, at }) => gate !== decision.gate || at === command.createdAt);
+  return { ...command, decisions: [...kept, decision] };
+}

@@ -1,0 +1,163 @@
+import { getCommand } from '../../../../shared/commands/writer.ts';
+import type { Device } from '../../../../shared/devices/device.ts';
+import { serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
+import type { CheckInMessage } from '../../../../shared/protocols/agent/messages.ts';
+import { callerFor, enrol, infusionPump, message, queue, start } from '../../../support/devices.ts';
+import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';
+import { createUnit, gateMeans } from '../../../support/gates.ts';
+
+const siteId = `s-${'1'.repeat(26)}`;
+const unitId = `u-${'2'.repeat(26)}`;
+const minute = 60_000;
+let devices: DevicesTable;
+let serials = 0;
+
+beforeAll(async () => {
+  devices = await startDevicesTable();
+  await createUnit(devices, siteId, unitId, 'T2');
+}, 90_000);
+afterAll(() => devices[Symbol.asyncDispose]());
+
+const pump = (): Promise<Device> => {
+  serials += 1;
+  return enrol(devices.table, { ...infusionPump(`INTERLOCK-${serials}`), siteId, unitId });
+};
+
+async function checkIn(device: Device, now: number, more: Partial<CheckInMessage> = {}) {
+  const outcome = await serveCheckIn(
+    devices.table,
+    { caller: callerFor(device), message: message(now, more), receivedAt: now },
+    { now: () => now, random: () => 0, ...gateMeans(devices.directory, () => now) },
+  );
+  if ('refusal' in outcome) throw new Error(`refused: ${outcome.refusal}`);
+  return outcome.reply;
+}
+
+const says = (state: 'idle' | 'in-use' | 'unknown', at: number) => ({
+  clinical: { state, at: new Date(at).toISOString() },
+});
+const at = (time: number) => new Date(time).toISOString();
+const commandOf = (device: Device, id: string, now: number) => getCommand(devices.table, device.id, id, new Date(now));
+
+describe('the interlock in the life of a command', () => {
+  test('in use: deferred when it is queued, with reason and until; idle: handed out at that very check-in', async () => {
+    const device = await pump();
+    await checkIn(device, start, says('in-use', start));
+    const { command } = await queue(devices.table, device, { type: 'restart' }, start + 1_000);
+    expect(command).toMatchObject({
+      status: 'deferred',
+      deferredUntil: at(start + 1_000 + 30 * minute),
+      history: [
+        { status: 'queued' },
+        { status: 'deferred', source: 'interlock', reason: 'The device says that it is in use.' },
+      ],
+    });
+
+    const busy = await checkIn(device, start + minute, says('in-use', start));
+    expect(busy.commands).toEqual([]);
+    expect(busy.nextCheckInSeconds).toBeLessThanOrEqual(30 * 60);
+
+    const free = await checkIn(device, start + 2 * minute, says('idle', start + 2 * minute));
+    expect(free.commands.map(({ id }) => id)).toEqual([command.id]);
+    const { decisions = [], history } = await commandOf(device, command.id, start + 2 * minute);
+    expect(history.map(({ status, source }) => `${status} ${source}`)).toEqual([
+      'queued user:anna',
+      'deferred interlock',
+      'delivered check-in',
+    ]);
+    const interlock = decisions.filter(({ gate }) => gate === 'interlock');
+    expect(interlock).toMatchObject([
+      { effect: 'defer', ruleId: 'R11', at: at(start + 1_000) },
+      { effect: 'allow', ruleId: 'R1', at: at(start + 2 * minute) },
+    ]);
+    expect(interlock.at(-1)?.inputs).toContainEqual({
+      signal: 'device-state',
+      value: 'idle',
+      source: 'device',
+      at: at(start + 2 * minute),
+      ageSeconds: 0,
+    });
+    expect(interlock.at(-1)?.inputs).toContainEqual(expect.objectContaining({ signal: 'tier', value: 'T2' }));
+  });
+
+  test('a device that does not say what it does gets nothing, though it once was idle', async () => {
+    const device = await pump();
+    await checkIn(device, start, says('idle', start));
+    const { command } = await queue(devices.table, device, { type: 'restart' }, start + 5 * minute);
+    expect(command).toMatchObject({ status: 'deferred', history: [{}, { reason: expect.stringContaining('60 s') }] });
+    expect((await checkIn(device, start + 6 * minute)).commands).toEqual([]);
+    expect((await checkIn(device, start + 7 * minute, says('unknown', start))).commands).toEqual([]);
+    expect((await checkIn(device, start + 8 * minute, says('idle', start))).commands).toHaveLength(1);
+  });
+
+  test('a message that was long on its way says nothing of now', async () => {
+    const device = await pump();
+    await checkIn(device, start, says('idle', start));
+    await queue(devices.table, device, { type: 'restart' }, start + 1_000);
+    const late = { caller: callerFor(device), message: message(start + 2_000, says('idle', start)) };
+    const now = start + 10 * minute;
+    const surroundings = { now: () => now, random: () => 0, ...gateMeans(devices.directory, () => now) };
+    const outcome = await serveCheckIn(devices.table, { ...late, receivedAt: now }, surroundings);
+    expect(outcome).toMatchObject({ reply: { commands: [] } });
+  });
+
+  test('one that was handed out is not handed out again in use, and stays delivered', async () => {
+    const device = await pump();
+    await checkIn(device, start, says('idle', start));
+    const { command } = await queue(devices.table, device, { type: 'restart' }, start + 1_000);
+    expect(command.status).toBe('queued');
+    expect((await checkIn(device, start + 2_000, says('idle', start))).commands).toHaveLength(1);
+    expect((await checkIn(device, start + 3_000, says('in-use', start + 3_000))).commands).toEqual([]);
+    expect((await commandOf(device, command.id, start + 3_000)).status).toBe('delivered');
+    expect((await checkIn(device, start + minute, says('idle', start + minute))).commands).toHaveLength(1);
+  });
+
+  test('erasing a device in use, or one nobody knows of, is refused with the reason', async () => {
+    const device = await pump();
+    await expect(queue(devices.table, device, { type: 'wipe' })).rejects.toMatchObject({
+      problem: { status: 409, gate: 'interlock', ruleId: 'R1', inputs: expect.any(Array) },
+    });
+    await checkIn(device, start, says('in-use', start));
+    await expect(queue(devices.table, device, { type: 'wipe' }, start + 1)).rejects.toMatchObject({
+      problem: { status: 409, gate: 'interlock', ruleId: 'R2' },
+    });
+  });
+
+  test('an update waits for the maintenance window of the unit', async () => {
+    const night = `u-${'3'.repeat(26)}`;
+    await createUnit(devices, siteId, night, 'T2', {
+      maintenanceWindows: [{ days: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'], from: '04:00', to: '05:00' }],
+    });
+    serials += 1;
+    const device = await enrol(devices.table, { ...infusionPump(`INTERLOCK-${serials}`), siteId, unitId: night });
+    const idle = { ...says('idle', start), posture: { battery: { percent: 80, charging: true } } };
+    await checkIn(device, start, idle);
+    const request = { type: 'install-update', parameters: { version: '2', activate: 'now' } };
+    // 08:00 UTC is 03:00 in New York.
+    const { command } = await queue(devices.table, device, request, start + 1_000);
+    expect(command).toMatchObject({
+      status: 'deferred',
+      deferredUntil: '2026-03-02T09:00:00.000Z',
+      history: [{}, { reason: 'The maintenance window opens at 2026-03-02T09:00:00.000Z.' }],
+    });
+    const reply = await checkIn(device, start + minute, says('idle', start));
+    expect(reply).toMatchObject({ commands: [], nextCheckInSeconds: 59 * 60 });
+    const opened = Date.parse('2026-03-02T09:00:00.000Z');
+    expect((await checkIn(device, opened, says('idle', start))).commands).toHaveLength(1);
+  });
+});
+
+describe('what it costs', () => {
+  test('a check-in with nothing to hand out stays one request; one with a command that waits writes nothing either', async () => {
+    const device = await pump();
+    await checkIn(device, start, says('in-use', start));
+    devices.requests();
+    await checkIn(device, start + minute, says('in-use', start));
+    expect(devices.requests()).toEqual([{ operation: 'Query', readUnits: 0.5, writeUnits: 0 }]);
+
+    await queue(devices.table, device, { type: 'restart' }, start + minute);
+    devices.requests();
+    for (let n = 2; n < 30; n += 1) await checkIn(device, start + n * minute, says('in-use', start));
+    expect(devices.requests().map(({ operation }) => operation)).toEqual(Array(28).fill('Query'));
+  });
+});
