@@ -146,7 +146,9 @@ describe('The shipped policies', () => {
     const decide = (context: { mfa: boolean; signInAgeSeconds: number }) =>
       policies.decide(administrator, 'WipeDevice', device('apple', 's-1'), context);
     expect(decide({ mfa: true, signInAgeSeconds: 900 }).allowed).toBe(true);
-    expect(decide({ mfa: true, signInAgeSeconds: 901 }).policies.map(({ id }) => id)).toEqual(['destructive-needs-fresh-mfa']);
+    expect(decide({ mfa: true, signInAgeSeconds: 901 }).policies.map(({ id }) => id)).toEqual([
+      'destructive-needs-fresh-mfa',
+    ]);
     expect(decide({ mfa: false, signInAgeSeconds: 0 }).allowed).toBe(false);
   });
 
