@@ -10,7 +10,7 @@ import type { AuditItem } from '../audit/record.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { cancellationsOf, type Item, isConditionFailed, itemOfFailedCondition } from '../aws/errors.ts';
 import { retryContention } from '../aws/retry.ts';
-import { type Device, type DeviceId, Lifecycle } from '../devices/device.ts';
+import type { Device, DeviceId } from '../devices/device.ts';
 import { closedPrefix, devicePartition, endOfOpen, openPrefix, sortKeys } from '../devices/keys.ts';
 import { auditPart, deviceOf, type WritePart } from '../devices/store.ts';
 import type { CommandId, StoredCommand } from './command.ts';
@@ -278,7 +278,8 @@ export async function rememberRequest(
   }
 }
 
-function rememberPut(table: Table, id: DeviceId, keyHash: string, remembered: RememberedRequest, now: Date) {
+/** The write that remembers an idempotency key, on condition that it is new. */
+export function rememberPut(table: Table, id: DeviceId, keyHash: string, remembered: RememberedRequest, now: Date) {
   return {
     TableName: table.name,
     Item: {
@@ -291,60 +292,6 @@ function rememberPut(table: Table, id: DeviceId, keyHash: string, remembered: Re
   };
 }
 
-/**
- * Stores a new command with its audit record, its idempotency key and what its gates need written, if the queue is still
- * as it was read: the device's `queueSeq` is the lock, so that of two equal requests at the same moment the second one
- * sees the first.
- *
- * @param gates their conditions decide as well: a limit that was used up since is one
- * @returns false when the queue, or what a gate decided on, changed since, so that nothing was stored
- */
-export async function insertCommand(
-  table: Table,
-  device: Device,
-  command: StoredCommand,
-  audit: readonly AuditItem[],
-  gates: readonly WritePart[],
-  remembered: { readonly keyHash: string; readonly request: string } | undefined,
-  now: Date,
-): Promise<boolean> {
-  const parts: WritePart[] = [
-    {
-      Update: {
-        TableName: table.name,
-        Key: { pk: devicePartition(device.id), sk: sortKeys.head },
-        UpdateExpression: 'SET queueSeq = :next',
-        ConditionExpression: 'queueSeq = :seen AND lifecycle = :enrolled',
-        ExpressionAttributeValues: {
-          ':seen': device.queueSeq,
-          ':next': command.seq,
-          ':enrolled': Lifecycle.Enrolled,
-        },
-      },
-    },
-    { Put: { TableName: table.name, Item: openItem(command), ConditionExpression: 'attribute_not_exists(pk)' } },
-    ...audit.map((item) => auditPart(table, item)),
-    ...gates,
-  ];
-  if (remembered !== undefined) {
-    const { keyHash, request } = remembered;
-    parts.push({ Put: rememberPut(table, device.id, keyHash, { commandId: command.id, request }, now) });
-  }
-  try {
-    await table.client.send(new TransactWriteCommand({ TransactItems: parts }));
-    return true;
-  } catch (error) {
-    if (cancellationsOf(error)?.some((reason) => reason.code === 'ConditionalCheckFailed')) return false;
-    throw error;
-  }
-}
-
-const openItem = (command: StoredCommand): Item => ({
-  ...storable(command),
-  pk: devicePartition(command.deviceId),
-  sk: sortKeys.open(command.id),
-});
-
 const closedItem = (command: StoredCommand): Item => ({
   ...storable(command),
   pk: devicePartition(command.deviceId),
@@ -356,7 +303,7 @@ const closedItem = (command: StoredCommand): Item => ({
  * What the device said in its own words is kept as JSON text: DynamoDB refuses numbers, depths and names that JSON
  * allows, and a result must not be lost to that.
  */
-function storable(command: StoredCommand): Item {
+export function storable(command: StoredCommand): Item {
   const { detail, lateResult, ...rest } = command;
   return {
     ...rest,

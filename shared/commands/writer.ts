@@ -18,13 +18,13 @@ import { type BreakGlass, breakGlassMinutes } from '../reviews/review.ts';
 import { type Command, type CommandId, CommandStatus, type StoredCommand } from './command.ts';
 import { isOverdue, shown } from './expiry.ts';
 import { authorized, type CommandGate, deferralOf, GateRefusal, type Passage, passGates } from './gates/pipeline.ts';
+import { insertCommand } from './insert.ts';
 import { changed, heldBack, isFinal, isUnanswered } from './life.ts';
 import {
   type CommandPosition,
   changeCommand,
   getRememberedRequest,
   getStoredCommand,
-  insertCommand,
   listStoredCommands,
   readQueue,
   rememberRequest,

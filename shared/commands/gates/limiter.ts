@@ -29,11 +29,10 @@ export interface Window {
 export const recent = (uses: readonly Use[], now: number): readonly Use[] =>
   uses.filter((use) => use.at > now - windowMilliseconds).sort((a, b) => a.at - b.at);
 
-/** The window after a use; the same when the device lies in it already, since it counts devices. */
+/** The window after a use. It counts devices: one that is touched again stays one, with its latest time. */
 export function withUse(window: Window, use: Use): Window {
-  const counted = recent(window.uses, use.at);
-  if (counted.some(({ deviceId }) => deviceId === use.deviceId)) return { ...window, uses: counted };
-  return { ...window, uses: [...counted, use] };
+  const others = recent(window.uses, use.at).filter(({ deviceId }) => deviceId !== use.deviceId);
+  return { ...window, uses: [...others, use] };
 }
 
 /**

@@ -52,11 +52,7 @@ describe('the life of a certificate', () => {
     folder = mkdtempSync(join(tmpdir(), 'wardline-enrollment-'));
     cloud = await startLocalCloud({ port: 0, folder });
     ca = readFileSync(cloud.urls.ca, 'utf8');
-    const token = await fetch(`${cloud.urls.issuer}/local/token`, {
-      method: 'POST',
-      body: new URLSearchParams({ user: 'ada.admin', mfa: 'yes' }),
-    });
-    administrator = ((await token.json()) as { access_token: string }).access_token;
+    administrator = await tokenOf('ada.admin');
     siteId = (await api<{ id: string }>('POST', '/sites', { name: 'St. Anna', timeZone: 'Europe/Vienna' })).id;
     iot = new IoTClient({ endpoint: cloud.urls.awsEndpoint, region: cloud.region, credentials: cloud.credentials });
   }, 120_000);
@@ -65,6 +61,15 @@ describe('the life of a certificate', () => {
     await cloud?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
+
+  /** A fresh sign-in with a second factor. */
+  async function tokenOf(user: string): Promise<string> {
+    const token = await fetch(`${cloud.urls.issuer}/local/token`, {
+      method: 'POST',
+      body: new URLSearchParams({ user, mfa: 'yes' }),
+    });
+    return ((await token.json()) as { access_token: string }).access_token;
+  }
 
   async function api<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await fetch(`${cloud.urls.api}/v1${path}`, {
@@ -266,16 +271,15 @@ describe('the life of a certificate', () => {
     const identity = await enrol('LIFE-6');
     const client = await openConnection(identity, id);
     const closed = new Promise<void>((done) => client.once('close', () => done()));
-    const { version } = await device(id);
-    await fetch(`${cloud.urls.api}/v1/devices/${id}/revoke`, {
+    const asked = await api<{ id: string; hash: string }>('POST', `/devices/${id}/revoke`, { reason: 'lost' });
+    // Two people: the one who asks is not enough.
+    const security = await tokenOf('sue.security');
+    const approved = await fetch(`${cloud.urls.api}/v1/approvals/${asked.id}/approve`, {
       method: 'POST',
-      headers: {
-        authorization: `Bearer ${administrator}`,
-        'content-type': 'application/json',
-        'if-match': `"${String(version)}"`,
-      },
-      body: JSON.stringify({ reason: 'lost' }),
-    }).then(async (response) => expect([response.status, await response.text()]).toEqual([200, expect.anything()]));
+      headers: { authorization: `Bearer ${security}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ hash: asked.hash }),
+    });
+    expect([approved.status, await approved.text()]).toEqual([200, expect.stringContaining('"approved"')]);
     await closed;
     await expect(openConnection(identity, id)).rejects.toThrow();
     expect((await checkIn(identity)).status).not.toBe(200);

@@ -1,0 +1,84 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { resourcesOf, synthesized } from '../support/synthesized.ts';
+import { permissionsByRole } from './permissions.ts';
+
+const synth = synthesized();
+const roles = permissionsByRole(synth);
+const root = resolve(import.meta.dirname, '../..');
+
+/** All files of this repository that a file imports, directly or not; imports of types alone are no code. */
+function reachable(entry: string): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const waiting = [entry];
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (seen.has(file)) continue;
+    seen.add(file);
+    const text = readFileSync(file, 'utf8');
+    for (const [, types, path = ''] of text.matchAll(/^(?:import|export)\s+(type\s)?[^;]*?from '(\.[^']+)';/gm)) {
+      if (types === undefined) waiting.push(resolve(dirname(file), path));
+    }
+  }
+  return new Set([...seen].map((file) => relative(root, file)));
+}
+
+const functions = readdirSync(join(root, 'functions')).filter((name) =>
+  readdirSync(join(root, 'functions', name)).includes('handler.ts'),
+);
+const carrying = (file: string) =>
+  functions.filter((name) => reachable(join(root, 'functions', name, 'handler.ts')).has(file)).sort();
+
+describe('only the one writer writes commands', () => {
+  test('the code that stores a new command is in one function, and reached through the writer alone', () => {
+    expect(carrying('shared/commands/insert.ts')).toEqual(['manage-commands']);
+    const importing = [...reachable(join(root, 'functions/manage-commands/handler.ts'))].filter((file) =>
+      /from '[^']*\/insert\.ts'/.test(readFileSync(join(root, file), 'utf8')),
+    );
+    expect(importing).toEqual(['shared/commands/writer.ts']);
+    expect(readFileSync(join(root, 'shared/commands/writer.ts'), 'utf8')).toMatch(/passGates\(gatesOf\(/);
+  });
+
+  test('no other file of a function makes an item whose key is that of an open command', () => {
+    const files = new Set(functions.flatMap((name) => [...reachable(join(root, 'functions', name, 'handler.ts'))]));
+    const making = [...files].filter((file) => /sk: sortKeys\.open\(/.test(readFileSync(join(root, file), 'utf8')));
+    // store.ts names the key to read, change and close a command; insert.ts to make it.
+    expect(making.sort()).toEqual(['shared/commands/insert.ts', 'shared/commands/store.ts']);
+    expect(readFileSync(join(root, 'shared/commands/store.ts'), 'utf8')).not.toMatch(/Put:[^}]*openItem/);
+  });
+
+  // IAM knows partition keys, not sort keys: it cannot tell a new head from a new command (docs/safety.md).
+  test('the roles that IAM would let put an item into the Devices table are these', () => {
+    const putting = Object.entries(roles)
+      .filter(([, list]) =>
+        list.some(({ action, resource }) => action === 'dynamodb:PutItem' && resource.includes('Devices ')),
+      )
+      .map(([role]) => role.split('/')[1])
+      .sort();
+    expect(putting).toEqual([
+      'CheckInRole',
+      'EnrollRole',
+      'ImportDevicesRole',
+      'ManageCommandsRole',
+      'ManageDevicesRole',
+      'ProvisioningHookRole',
+    ]);
+  });
+});
+
+test('the check-in reads of the Directory table only brakes and places', () => {
+  const role = Object.entries(roles).find(([name]) => name.endsWith('/CheckInRole'));
+  const directory = (role?.[1] ?? []).filter(({ resource }) => resource.includes('Directory'));
+  expect(directory.every(({ conditions }) => JSON.stringify(conditions ?? '').includes('dynamodb:LeadingKeys'))).toBe(
+    true,
+  );
+  expect(directory.length).toBeGreaterThan(0);
+});
+
+test('alerts go to a topic that only their sender may publish to', () => {
+  const publishing = Object.entries(roles)
+    .filter(([, list]) => list.some(({ action }) => action === 'sns:Publish'))
+    .map(([role]) => role.split('/')[1]);
+  expect(publishing).toEqual([expect.stringMatching(/^SafetyAlertsSendAlerts/)]);
+  const topics = resourcesOf(synth, 'AWS::SNS::Topic');
+  expect(topics.every(({ Properties }) => Properties['KmsMasterKeyId'] !== undefined)).toBe(true);
+});
