@@ -45,6 +45,7 @@ function importTime(file: string): number {
       AWS_REGION: 'us-east-1',
       DEVICES_TABLE: 'Devices',
       DIRECTORY_TABLE: 'Directory',
+      INTERLOCK: '{}',
       POWERTOOLS_METRICS_NAMESPACE: 'Wardline',
     },
   });

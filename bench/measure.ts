@@ -63,6 +63,8 @@ export async function measure(channel: Channel): Promise<Measurements> {
     await notePresence(table, { ...event, eventType: 'connected', versionNumber: 1, timestamp: start });
     await notePresence(table, { ...event, eventType: 'disconnected', versionNumber: 2, timestamp: start + hour });
   });
+  const idle = { clinical: { state: 'idle' as const, at: at(start + hour + 2_500) } };
+  await checkIn(start + hour + 2_500, idle);
   const command = await cost(async () => {
     const now = start + hour + 3_000;
     const { id } = (await queue(table, device, { type: 'lock' }, now)).command;
@@ -70,7 +72,7 @@ export async function measure(channel: Channel): Promise<Measurements> {
       const batches = byDevice((await readQueue(table, device.id)).open);
       for (const batch of batches) await wakeFor(table, batch, async () => true, new Date(now));
     }
-    await checkIn(now + 1_000, channel === 'mqtt' ? { wake: 1 } : {});
+    await checkIn(now + 1_000, channel === 'mqtt' ? { ...idle, wake: 1 } : idle);
     const results = [{ commandId: id, status: 'acknowledged' as const }];
     await checkIn(now + 2_000, { results, posture: { ...posture('disabled'), locked: true } });
   });

@@ -62,53 +62,74 @@ describe('enrolment over EST with openssl and curl', () => {
 });
 
 describe('the loop over MQTT with the AWS IoT Device SDK', () => {
-  test('connect, check in, be woken, fetch the command, report it, and the API shows its life', async () => {
+  test('a pump in use keeps its restart waiting, gets it when it is idle, reports it, and the API shows its life', async () => {
     const device = await enroll(cloud, enrollmentToken, 'PUMP-0100');
     await using client = await Client.connect(cloud, device);
     const accepted = await client.inbox(`wardline/${device.id}/checkin/accepted`);
     const wakes = await client.inbox(`wardline/${device.id}/wake`);
+    const now = () => new Date().toISOString();
 
-    await client.publish(`wardline/${device.id}/checkin`, { clientToken: 'first', at: new Date().toISOString() });
+    await client.publish(`wardline/${device.id}/checkin`, {
+      clientToken: 'first',
+      at: now(),
+      clinical: { state: 'in-use', at: now() },
+    });
     expect(await accepted.next()).toMatchObject({ clientToken: 'first', commands: [] });
 
+    const asked = Date.now();
     const queued = await cloud.api('POST', `/v1/devices/${device.id}/commands`, {
       token: administrator,
       body: { type: 'restart', reason: 'tour' },
     });
     expect(queued.status).toBe(201);
     const { id } = queued.body as { id: string };
+    const command = () => cloud.api('GET', `/v1/devices/${device.id}/commands/${id}`, { token: administrator });
+    const deferred = (await command()).body as Command;
+    expect(deferred).toMatchObject({
+      status: 'deferred',
+      decisions: expect.arrayContaining([
+        expect.objectContaining({ gate: 'interlock', effect: 'defer', ruleId: 'R11' }),
+      ]),
+    });
+    const deferral = deferred.history.find(({ status }) => status === 'deferred');
+    expect(deferral).toMatchObject({ source: 'interlock', reason: 'The device says that it is in use.' });
+    expect(Date.parse(deferral?.until ?? '')).toBeGreaterThan(asked);
 
     await wakes.next();
     await client.publish(`$aws/rules/wardline_checkin/wardline/${device.id}/checkin`, {
       clientToken: 'second',
-      at: new Date().toISOString(),
+      at: now(),
+      clinical: { state: 'in-use', at: now() },
     });
-    expect(await accepted.next()).toMatchObject({ clientToken: 'second', commands: [{ id, type: 'restart' }] });
+    expect(await accepted.next()).toMatchObject({ clientToken: 'second', commands: [] });
+
+    await client.publish(`$aws/rules/wardline_checkin/wardline/${device.id}/checkin`, {
+      clientToken: 'third',
+      at: now(),
+      clinical: { state: 'idle', at: now() },
+    });
+    expect(await accepted.next()).toMatchObject({ clientToken: 'third', commands: [{ id, type: 'restart' }] });
 
     await client.publish(`wardline/${device.id}/checkin`, {
-      clientToken: 'third',
-      at: new Date().toISOString(),
+      clientToken: 'fourth',
+      at: now(),
       results: [{ commandId: id, status: 'acknowledged' }],
     });
-    expect(await accepted.next()).toMatchObject({ clientToken: 'third', commands: [] });
+    expect(await accepted.next()).toMatchObject({ clientToken: 'fourth', commands: [] });
 
-    const life = await cloud.api('GET', `/v1/devices/${device.id}/commands/${id}`, { token: administrator });
+    const life = await command();
     expect(life.status).toBe(200);
-    const { status, history } = life.body as {
-      status: string;
-      history: { status: string; at: string; source: string }[];
-    };
+    const { status, history, decisions } = life.body as Command;
     expect(status).toBe('acknowledged');
-    // The push function may learn only after the device has fetched the command that the wake-up went out.
-    expect(history.map((change) => change.status).filter((name) => name !== 'pushed')).toEqual([
-      'queued',
-      'delivered',
-      'acknowledged',
-    ]);
+    expect(history.map((change) => change.status)).toEqual(['queued', 'deferred', 'delivered', 'acknowledged']);
     for (const change of history) {
       expect(Date.parse(change.at)).not.toBeNaN();
       expect(change.source).not.toBe('');
     }
+    const last = decisions.filter(({ gate }) => gate === 'interlock').at(-1);
+    expect(last).toMatchObject({ effect: 'allow', ruleId: 'R1' });
+    expect(last?.inputs[0]).toMatchObject({ signal: 'device-state', value: 'idle', source: 'device' });
+    expect(last?.inputs[0]?.ageSeconds).toBeLessThanOrEqual(60);
   }, 60_000);
 
   test('malformed JSON is answered on rejected', async () => {
@@ -181,6 +202,17 @@ describe('one device cannot be another', () => {
     expect(await accepted.next()).toMatchObject({ clientToken: 'own' });
   }, 60_000);
 });
+
+/** What the API shows of a command, as far as it is looked at here. */
+interface Command {
+  readonly status: string;
+  readonly history: readonly { status: string; at: string; source: string; reason?: string; until?: string }[];
+  readonly decisions: readonly {
+    gate: string;
+    effect: string;
+    inputs: readonly { signal: string; value: unknown; ageSeconds?: number }[];
+  }[];
+}
 
 /** Messages of one topic, in order of arrival. */
 class Inbox {
