@@ -126,6 +126,13 @@ describe('waves', () => {
     expect([0, 1, 2].map((wave) => permit(second, wave))).toEqual([true, true, false]);
   });
 
+  test('nobody is let in before his turn, even if a wave were open that should not be', () => {
+    const [first, second, ...others] = running.waves;
+    if (first === undefined || second === undefined) throw new Error('no waves');
+    const wrong = { ...running, waves: [first, { ...second, status: first.status }, ...others] };
+    expect([permit(wrong, 0), permit(wrong, 1), permit(wrong, 9)]).toEqual([true, false, false]);
+  });
+
   test('an empty wave is skipped', () => {
     const events = [{ ...e.planned, devices: [0, 0, 200, 0, 9_000] }, e.submit, e.approve, e.start];
     expect(states(through(draft, events))).toEqual(['skipped', 'skipped', 'admitting', 'pending', 'pending']);

@@ -390,9 +390,9 @@ export class World {
 
   #decision(gate: Gate, yes: boolean): GateDecision {
     const at = new Date(this.now).toISOString();
-    const until = new Date(this.now + 30 * minute).toISOString();
     const common = { gate, at, ruleId: 'R1', reason: 'As reported.', inputs: [] } as const;
-    return yes ? { ...common, effect: GateEffect.Allow } : { ...common, effect: GateEffect.Defer, until };
+    if (yes) return { ...common, effect: GateEffect.Allow };
+    return { ...common, effect: GateEffect.Defer, until: new Date(this.now + 30 * minute).toISOString() };
   }
 
   #window(unitId: string): { open: true } | { open: false; opensAt: number | undefined } {
