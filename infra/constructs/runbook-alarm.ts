@@ -17,6 +17,7 @@ export type Runbook =
   | 'api-server-errors'
   | 'table-throttles'
   | 'rule-failures'
+  | 'reviews-overdue'
   | 'audit-tampered'
   | 'audit-days-open';
 

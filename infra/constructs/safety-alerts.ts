@@ -8,7 +8,9 @@ import type { DataStack } from '../stacks/data.ts';
 import { acknowledge } from './acknowledge.ts';
 import { allow } from './allow.ts';
 import { consumeStream, readStream } from './event-sources.ts';
+import { FunctionSchedule } from './function-schedule.ts';
 import { failureQueue } from './queue.ts';
+import { indexAccess, tableAccess } from './table-access.ts';
 import { type FunctionDefaults, WardlineFunction } from './wardline-function.ts';
 
 /** What the alerts are made from. */
@@ -25,6 +27,7 @@ export interface SafetyAlertsProps {
 export class SafetyAlerts extends Construct {
   readonly topic: Topic;
   readonly sender: WardlineFunction;
+  readonly reviews: WardlineFunction;
   /** Alerts that could not be sent within a day. */
   readonly failures: Queue;
 
@@ -61,6 +64,23 @@ export class SafetyAlerts extends Construct {
       batchSize: 10,
       patterns: [{ eventName: ['INSERT'], dynamodb: { Keys: { sk: { S: ['ALERT'] } } } }],
       maxAge: Duration.hours(24),
+      failures: this.failures,
+    });
+    this.reviews = new WardlineFunction(this, 'WatchReviews', {
+      ...functions,
+      name: 'watch-reviews',
+      description: 'Raises alerts for emergencies that nobody reviewed in time',
+      invocation: { kind: 'asynchronous', failures: this.failures, maxAge: Duration.minutes(30) },
+      reservedConcurrency: 1,
+      timeout: Duration.minutes(1),
+      environment: { DIRECTORY_TABLE: data.directory.tableName },
+      statements: [indexAccess(data.directory, 'byKind'), tableAccess(data.directory, ['PutItem'])],
+    });
+    new FunctionSchedule(this, 'WatchReviewsSchedule', {
+      name: `${settings.name}-watch-reviews`,
+      description: 'Looks for overdue reviews',
+      function: this.reviews,
+      expression: 'rate(1 hour)',
       failures: this.failures,
     });
     new CfnOutput(Stack.of(this), 'SafetyAlertTopic', { value: this.topic.topicArn });

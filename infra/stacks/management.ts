@@ -196,6 +196,6 @@ export class ManagementStack extends Stack {
     });
     new CfnOutput(this, 'ManagementApiUrl', { value: this.api.api.url });
 
-    this.functions = [authorize, ...behindApi, importer, alerts.sender];
+    this.functions = [authorize, ...behindApi, importer, alerts.sender, alerts.reviews];
   }
 }

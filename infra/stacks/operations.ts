@@ -85,6 +85,7 @@ export class OperationsStack extends Stack {
     const lag = this.#watchLag(['device-push', 'device-retire', 'archive-audit', 'send-alerts'], devices);
     const rules = this.#watchRules();
     this.#watchAudit();
+    this.#watchReviews();
     const apis = this.#watchApis(devices);
     const tables = [data.devices, data.directory].map((table) => this.#watchTable(table));
 
@@ -283,6 +284,22 @@ export class OperationsStack extends Stack {
       periods: 2,
     });
     return { streams, queues: [presence, wakeUps] };
+  }
+
+  #watchReviews(): void {
+    this.#alarm('ReviewsOverdue', {
+      meaning: 'Somebody acted without a second person, and nobody reviewed it within 72 hours.',
+      runbook: 'reviews-overdue',
+      metric: new Metric({
+        namespace: 'Wardline',
+        metricName: 'ReviewsOverdue',
+        dimensionsMap: { service: 'watch-reviews' },
+        statistic: Stats.MAXIMUM,
+        period: Duration.hours(1),
+        label: 'ReviewsOverdue',
+      }),
+      above: 0,
+    });
   }
 
   #watchAudit(): void {

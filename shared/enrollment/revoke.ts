@@ -4,7 +4,7 @@ import type { CertificateSwitch, Disconnector } from './registrar.ts';
 /**
  * Takes AWS IoT Core's side of a revoked device away: revokes its certificates, the waiting one too, and cuts its
  * connection. Call it after the record says `revoked` (`revokeDevice` of `shared/devices/store.ts`), which by itself
- * already ends every check-in. All of it may be repeated. The stream of the Devices table calls it once more
+ * already ends every check-in. All of it may be repeated. Called from the stream of the Devices table
  * (`functions/device-retire`), so that a crash after the record was written leaves nobody connected.
  */
 export async function cutOff(

@@ -140,7 +140,7 @@ describe('functions', () => {
     const destinations = of('AWS::Lambda::EventInvokeConfig').map((one) =>
       property(one, 'DestinationConfig.OnFailure.Destination'),
     );
-    expect(destinations).toHaveLength(3);
+    expect(destinations).toHaveLength(4);
     expect(destinations.every((destination) => textOf(destination).includes('Failures'))).toBe(true);
   });
 
