@@ -30,8 +30,11 @@ const DigestSchema = v.strictObject({
   /** SHA-256 of the public key (DER SubjectPublicKeyInfo) that verifies it. */
   key: hex,
   algorithm: v.literal('ECDSA_SHA_256'),
-  /** ECDSA over the canonical JSON of everything else, DER, base64. */
-  signature: v.string(),
+  /** ECDSA over the canonical JSON of everything else, DER, base64 in its one proper form: a lenient reader skips characters. */
+  signature: v.pipe(
+    v.string(),
+    v.check((text) => Buffer.from(text, 'base64').toString('base64') === text, 'must be base64'),
+  ),
 });
 
 /** The signed statement of what a day's chains are. One for each day, also for days without records. */
