@@ -29,7 +29,7 @@ export interface Measurements {
   readonly heartbeat: Measured;
   readonly clinicalChange: Measured;
   readonly postureChange: Measured;
-  /** Queue, note the wake-up, deliver, acknowledge and verify, with the two check-ins that this takes. */
+  /** Queue, note the wake-up, deliver, acknowledge and verify, with the two check-ins that this takes, and the look whether the wake-up arrived. */
   readonly command: Measured;
   /** Connect and disconnect. */
   readonly presence: Measured;
@@ -77,7 +77,9 @@ export function costOf(usage: Usage, measured: Measurements, devices: number): C
     lambda.request + assumptions.lambdaSeconds * assumptions.lambdaGigabytes * lambda.gigabyteSecondArm;
   const presenceEvents = 2 * usage.connects;
   const pushes = usage.channel === 'mqtt' ? usage.commands : 0;
-  const invocations = usage.checkIns + usage.commands + presenceEvents / assumptions.presenceBatch;
+  // Each wake-up is looked after once: a message sent, received and deleted, and an invocation.
+  const looks = pushes;
+  const invocations = usage.checkIns + usage.commands + looks + presenceEvents / assumptions.presenceBatch;
   const perMillion = (count: number, price: number) => (count * price) / 1e6;
   const shared: CostLine[] = [
     { what: 'DynamoDB writes', dollars: perMillion(sum('writeUnits'), dynamoDb.writeUnit) },
@@ -100,7 +102,10 @@ export function costOf(usage: Usage, measured: Measurements, devices: number): C
     { what: 'IoT connection', dollars: perMillion(assumptions.minutes, iot.connectionMinute) },
     { what: 'IoT messages', dollars: tiered(iot.messages, messages * devices) / devices },
     { what: 'IoT rules', dollars: perMillion(ruleRuns, iot.ruleTrigger + iot.ruleAction) },
-    { what: 'SQS (presence)', dollars: perMillion(presenceEvents * (1 + 2 / assumptions.presenceBatch), sqs.request) },
+    {
+      what: 'SQS (presence, wake-ups)',
+      dollars: perMillion(presenceEvents * (1 + 2 / assumptions.presenceBatch) + looks * 3, sqs.request),
+    },
     ...shared,
   ];
 }

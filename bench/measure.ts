@@ -1,5 +1,6 @@
 import { byDevice, wakeFor } from '../shared/commands/push.ts';
 import { readQueue } from '../shared/commands/store.ts';
+import { wakeAgain } from '../shared/commands/wake-again.ts';
 import type { Channel } from '../shared/devices/device.ts';
 import { notePresence } from '../shared/devices/note-presence.ts';
 import { serveCheckIn } from '../shared/devices/serve-check-in.ts';
@@ -75,6 +76,15 @@ export async function measure(channel: Channel): Promise<Measurements> {
     await checkIn(now + 1_000, channel === 'mqtt' ? { ...idle, wake: 1 } : idle);
     const results = [{ commandId: id, status: 'acknowledged' as const }];
     await checkIn(now + 2_000, { results, posture: { ...posture('disabled'), locked: true } });
+    if (channel === 'mqtt') {
+      // The look a minute after the wake-up finds that nothing is left to wake for.
+      await wakeAgain(
+        table,
+        { deviceId: device.id, n: 1, attempt: 0 },
+        async () => 'confirmed',
+        new Date(now + 60_000),
+      );
+    }
   });
   return { quiet, heartbeat, clinicalChange, postureChange, command, presence, replyBytes };
 }
