@@ -60,6 +60,7 @@ describe('only the one writer writes commands', () => {
       'ImportDevicesRole',
       'ManageCommandsRole',
       'ManageDevicesRole',
+      'ManageInterlockRole',
       'ProvisioningHookRole',
     ]);
   });
@@ -81,4 +82,13 @@ test('alerts go to a topic that only their sender may publish to', () => {
   expect(publishing).toEqual([expect.stringMatching(/^SafetyAlertsSendAlerts/)]);
   const topics = resourcesOf(synth, 'AWS::SNS::Topic');
   expect(topics.every(({ Properties }) => Properties['KmsMasterKeyId'] !== undefined)).toBe(true);
+});
+
+test('every function that asks the policies carries them and their engine', () => {
+  const asking = carrying('shared/identity/policy-set.ts').filter((name) =>
+    /loadPolicies\(\)/.test(readFileSync(join(root, 'functions', name, 'handler.ts'), 'utf8')),
+  );
+  const carried = asking.filter((name) => readdirSync(join(root, 'functions', name)).includes('assets.json'));
+  expect(asking).toContain('manage-brake');
+  expect(carried).toEqual(asking);
 });
