@@ -149,6 +149,22 @@ export class ManagementStack extends Stack {
         [chains, digests, keys].map((objects) => [objects, 'Reads whichever part of the archive is asked for.']),
       ),
     });
+    const wakes = `arn:${this.partition}:iot:${this.region}:${this.account}:client/d-*`;
+    const interlock = served('manage-interlock', 'Clinical interlock: signals of other systems, shadow mode', {
+      environment: {
+        DEVICES_TABLE: data.devices.tableName,
+        DIRECTORY_TABLE: data.directory.tableName,
+        INTERLOCK: JSON.stringify(settings.interlock),
+      },
+      statements: [
+        tableAccess(data.devices, ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem']),
+        indexAccess(data.devices, 'bySite', ['Query', 'Scan']),
+        // The place of the device.
+        tableAccess(data.directory, ['GetItem']),
+        allow(['iot:SendDirectMessage'], [wakes], { StringLike: { 'iot:Topic': 'wardline/*/wake' } }),
+      ],
+      wildcards: { [wakes]: 'Wakes whichever device may go on; the topic is limited by a condition.' },
+    });
     const describe = served('describe-api', 'The OpenAPI document', {
       reservedConcurrency: 5,
       memoryMegabytes: 256,
@@ -186,7 +202,7 @@ export class ManagementStack extends Stack {
     const alerts = new SafetyAlerts(this, 'SafetyAlerts', { settings, data, functions: defaults });
     this.alertFailures = alerts.failures;
 
-    const behindApi = [places, enrollment, devices, commands, brake, audit, describe];
+    const behindApi = [places, enrollment, devices, commands, brake, interlock, audit, describe];
     this.api = new ManagementApi(this, 'ManagementApi', {
       name: `${prefix}-management`,
       routes,

@@ -27,6 +27,13 @@ export const demoUsers: readonly DemoUser[] = [
   { name: 'sue.security', displayName: 'Sue, security', roles: ['security'], sites: '*', status: 'active' },
   { name: 'hal.helpdesk', displayName: 'Hal, help desk', roles: ['help-desk'], sites: [homeSite], status: 'active' },
   { name: 'amy.auditor', displayName: 'Amy, auditor', roles: ['auditor'], sites: '*', status: 'active' },
+  {
+    name: 'ehr.integration',
+    displayName: 'Interface engine of the EHR',
+    roles: ['integration'],
+    sites: '*',
+    status: 'active',
+  },
   { name: 'sid.suspended', displayName: 'Sid, suspended', roles: ['administrator'], sites: '*', status: 'suspended' },
 ];
 

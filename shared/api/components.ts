@@ -9,6 +9,8 @@ import { BulkOrder, CommandOrder } from '../commands/types.ts';
 import { DeviceDetail, DeviceInput, DevicePatch, DeviceView } from '../devices/operations.ts';
 import { NewToken, TokenRequest, TokenView } from '../enrollment/operations.ts';
 import { ImportView, RowResult } from '../imports/job.ts';
+import { ShadowRequest, ShadowView, SignalView } from '../interlock/operations.ts';
+import { SignalInput } from '../interlock/signals.ts';
 import { Limits } from '../limits/limits.ts';
 import { Site, SiteChanges, SiteInput, Unit, UnitChanges, UnitInput } from '../places/place.ts';
 import { ReviewView } from '../reviews/operations.ts';
@@ -40,6 +42,10 @@ const named: Readonly<Record<string, readonly [v.GenericSchema, 'input' | 'outpu
   Command: [CommandView, 'output'],
   BrakeRequest: [BrakeRequest, 'input'],
   Brake: [BrakeView, 'output'],
+  Signal: [SignalView, 'output'],
+  SignalInput: [SignalInput, 'input'],
+  InterlockShadowRequest: [ShadowRequest, 'input'],
+  InterlockShadow: [ShadowView, 'output'],
   AuditRecord: [AuditRecordSchema, 'output'],
 };
 

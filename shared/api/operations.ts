@@ -6,6 +6,7 @@ import { deviceOperations } from '../devices/operations.ts';
 import { enrollmentOperations } from '../enrollment/operations.ts';
 import type { OperationSpec } from '../http/operation.ts';
 import type { Operation } from '../http/routes.ts';
+import { interlockOperations } from '../interlock/operations.ts';
 import { limitOperations } from '../limits/operations.ts';
 import { placeOperations } from '../places/operations.ts';
 import { reviewOperations } from '../reviews/operations.ts';
@@ -20,6 +21,7 @@ export const operations: Readonly<Record<Operation, OperationSpec>> = {
   ...reviewOperations,
   ...limitOperations,
   ...brakeOperations,
+  ...interlockOperations,
   ...auditOperations,
   describeApi: {
     summary: 'This description',

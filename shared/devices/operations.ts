@@ -4,6 +4,7 @@ import { Compliance } from '../compliance/assess.ts';
 import { parseSerial } from '../enrollment/serial.ts';
 import { pageEntries, pageOf } from '../http/page.ts';
 import { ImportView, RowResult } from '../imports/job.ts';
+import { SignalView } from '../interlock/operations.ts';
 import { SiteId, UnitId } from '../places/place.ts';
 import {
   ActivationState,
@@ -96,6 +97,18 @@ export const DeviceView = v.object({
       v.description(
         'Clinical use since that time, as the device said it; the last three in the words of IEEE 11073-10207',
       ),
+    ),
+  ),
+  power: v.optional(
+    v.pipe(
+      v.object({ charging: v.optional(v.boolean()), percent: v.optional(v.number()) }),
+      v.description('As the last posture report had it'),
+    ),
+  ),
+  signals: v.optional(
+    v.pipe(
+      v.object({ 'ehr-occupancy': v.optional(SignalView), session: v.optional(SignalView) }),
+      v.description('What other systems say of its use'),
     ),
   ),
   connected: v.optional(

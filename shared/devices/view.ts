@@ -16,6 +16,8 @@ const same = [
   'model',
   'user',
   'clinical',
+  'power',
+  'signals',
   'channel',
   'lastSeenAt',
   'createdAt',

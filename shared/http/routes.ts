@@ -26,6 +26,7 @@ export type ManagementFunction =
   | 'manage-commands'
   | 'manage-brake'
   | 'manage-audit'
+  | 'manage-interlock'
   | 'describe-api';
 
 /** All routes of the management API. */
@@ -103,6 +104,20 @@ export const routes = [
   { operation: 'listBrakes', method: 'GET', path: '/brake', function: 'manage-brake' },
   { operation: 'pullBrake', method: 'POST', path: '/brake', function: 'manage-brake' },
   { operation: 'releaseBrake', method: 'POST', path: '/brake/release', function: 'manage-brake' },
+
+  {
+    operation: 'putSignal',
+    method: 'PUT',
+    path: '/devices/{deviceId}/signals/{kind}',
+    function: 'manage-interlock',
+  },
+  {
+    operation: 'deleteSignal',
+    method: 'DELETE',
+    path: '/devices/{deviceId}/signals/{kind}',
+    function: 'manage-interlock',
+  },
+  { operation: 'shadowInterlock', method: 'POST', path: '/interlock/shadow', function: 'manage-interlock' },
 
   { operation: 'searchAudit', method: 'GET', path: '/audit', function: 'manage-audit' },
   { operation: 'exportAudit', method: 'GET', path: '/audit/archive', function: 'manage-audit' },

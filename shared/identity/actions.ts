@@ -43,6 +43,7 @@ export const actions = [
   'BreakGlass',
   'ReadReview',
   'CompleteReview',
+  'ReportSignal',
 ] as const;
 export type Action = (typeof actions)[number];
 

@@ -60,6 +60,3 @@ export const isSignalKind = (text: string): text is SignalKind => Object.hasOwn(
 /** Whether the word belongs to the kind. */
 export const isStateOf = (kind: SignalKind, state: string): boolean =>
   (signalStates[kind] as readonly string[]).includes(state);
-
-/** Whether the signal means that the device is in use. */
-export const meansUse = (kind: SignalKind, signal: Signal): boolean => signal.state === signalStates[kind][0];

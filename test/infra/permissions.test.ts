@@ -81,6 +81,7 @@ test('nobody else writes devices', () => {
     'ImportDevicesRole',
     'ManageCommandsRole',
     'ManageDevicesRole',
+    'ManageInterlockRole',
     'PresenceRole',
     'ProvisioningHookRole',
     'PushRole',
