@@ -53,7 +53,8 @@ describe('the life of a certificate', () => {
     cloud = await startLocalCloud({ port: 0, folder });
     ca = readFileSync(cloud.urls.ca, 'utf8');
     administrator = await tokenOf('ada.admin');
-    siteId = (await api<{ id: string }>('POST', '/sites', { name: 'St. Anna', timeZone: 'Europe/Vienna' })).id;
+    siteId = (await api<{ id: string }>('POST', '/sites', { name: 'Linden Park Hospital', timeZone: 'Europe/Vienna' }))
+      .id;
     iot = new IoTClient({ endpoint: cloud.urls.awsEndpoint, region: cloud.region, credentials: cloud.credentials });
   }, 120_000);
   afterAll(async () => {
@@ -272,11 +273,11 @@ describe('the life of a certificate', () => {
     const client = await openConnection(identity, id);
     const closed = new Promise<void>((done) => client.once('close', () => done()));
     const asked = await api<{ id: string; hash: string }>('POST', `/devices/${id}/revoke`, { reason: 'lost' });
-    // Two people: the one who asks is not enough.
-    const security = await tokenOf('sue.security');
+    // Two people, and for a pump the second is biomedical engineering.
+    const biomed = await tokenOf('bea.biomed');
     const approved = await fetch(`${cloud.urls.api}/v1/approvals/${asked.id}/approve`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${security}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${biomed}`, 'content-type': 'application/json' },
       body: JSON.stringify({ hash: asked.hash }),
     });
     expect([approved.status, await approved.text()]).toEqual([200, expect.stringContaining('"approved"')]);

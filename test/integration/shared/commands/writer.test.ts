@@ -56,11 +56,16 @@ const checkIn = (device: Device, now: number) =>
   );
 
 describe('queueCommand', () => {
-  test('stores the command and its audit record together, in two requests', async () => {
+  test('stores the command and its audit record together; a limited type reads what its site and unit have used', async () => {
     const device = await enrolled();
     devices.requests();
     const { command, created } = await queue(devices.table, device, { type: 'lock', reason: 'lost in the cafeteria' });
-    expect(devices.requests().map(({ operation }) => operation)).toEqual(['Query', 'TransactWriteItems']);
+    expect(devices.requests().map(({ operation }) => operation)).toEqual([
+      'Query',
+      'Query',
+      'Query',
+      'TransactWriteItems',
+    ]);
     expect(created).toBe(true);
     expect(command).toMatchObject({
       id: expect.stringMatching(/^1-/),
