@@ -32,7 +32,7 @@ export async function carryOut(services: Services, approval: Approval, now: Date
 }
 
 async function carryOutFor(
-  { devices, directory }: Services,
+  services: Services,
   approval: Approval,
   content: Exclude<ApprovalContent, { kind: 'limits' }>,
   device: Device,
@@ -54,9 +54,8 @@ async function carryOutFor(
     entry,
     now,
   };
-  const tables = { devices, directory };
   if (content.kind === 'revoke') {
-    await revokeThroughGates(tables, { ...common, reason: content.reason });
+    await revokeThroughGates(services, { ...common, reason: content.reason });
     return { deviceId: device.id };
   }
   const { type, parameters, expiresAt, reason } = content;
@@ -66,7 +65,7 @@ async function carryOutFor(
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(reason === undefined ? {} : { reason }),
   };
-  const { command } = await queueCommand(tables, { ...common, request, idempotencyKey: `approval ${approval.id}` });
+  const { command } = await queueCommand(services, { ...common, request, idempotencyKey: `approval ${approval.id}` });
   return { deviceId: device.id, commandId: command.id };
 }
 

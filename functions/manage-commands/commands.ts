@@ -22,7 +22,8 @@ import { askForApproval } from './requests.ts';
 import { requireDevice, type Services } from './services.ts';
 
 /** The operations on commands. */
-export function commandHandlers({ devices, directory, guard }: Services) {
+export function commandHandlers(services: Services) {
+  const { devices, directory, guard } = services;
   return {
     listCommands: operation(commandOperations.listCommands, async ({ caller, path, query, receivedAt }) => {
       const device = await requireDevice(devices, path);
@@ -55,18 +56,15 @@ export function commandHandlers({ devices, directory, guard }: Services) {
         const siteIds = device.siteId === undefined ? [] : [device.siteId];
         return askForApproval(directory, { content, entry, siteIds, idempotencyKey, now: receivedAt });
       }
-      const { command } = await queueCommand(
-        { devices, directory },
-        {
-          deviceId: device.id,
-          request: order,
-          requestedBy: actorOf(caller),
-          breakGlass,
-          idempotencyKey,
-          entry,
-          now: receivedAt,
-        },
-      );
+      const { command } = await queueCommand(services, {
+        deviceId: device.id,
+        request: order,
+        requestedBy: actorOf(caller),
+        breakGlass,
+        idempotencyKey,
+        entry,
+        now: receivedAt,
+      });
       return { body: command, headers: { location: `/v1/devices/${device.id}/commands/${command.id}` } };
     }),
 
@@ -108,10 +106,7 @@ export function commandHandlers({ devices, directory, guard }: Services) {
         const entry = entries.get(deviceId);
         if (entry === undefined) throw problems.notFound('There is no device with this id.');
         const asked = { deviceId, request: order, requestedBy: actorOf(caller), devices: deviceIds.length };
-        const { command } = await queueCommand(
-          { devices, directory },
-          { ...asked, idempotencyKey, entry, now: receivedAt },
-        );
+        const { command } = await queueCommand(services, { ...asked, idempotencyKey, entry, now: receivedAt });
         return { deviceId, commandId: command.id };
       });
       return { body: { results } };
@@ -139,7 +134,7 @@ export function commandHandlers({ devices, directory, guard }: Services) {
         }
         await guard.permit(caller, 'BreakGlass', deviceResource(device), partition, receivedAt);
         const asked = { deviceId: device.id, requestedBy: actorOf(caller), breakGlass, reason, entry, now: receivedAt };
-        return { status: 200, body: viewOf(await revokeThroughGates({ devices, directory }, asked)) };
+        return { status: 200, body: viewOf(await revokeThroughGates(services, asked)) };
       },
     ),
 

@@ -3,6 +3,7 @@ import { openTable, requiredEnvironment } from '../../shared/aws/dynamodb.ts';
 import { serve } from '../../shared/http/api.ts';
 import { Guard } from '../../shared/identity/guard.ts';
 import { loadPolicies } from '../../shared/identity/policy-set.ts';
+import { readInterlock } from '../../shared/interlock/settings.ts';
 import { approvalHandlers } from './approvals.ts';
 import { commandHandlers } from './commands.ts';
 import { limitHandlers } from './limits.ts';
@@ -15,7 +16,7 @@ const guard = new Guard(loadPolicies(), (record) =>
   keepRecord(record.pk.startsWith('DEVICE#') ? devices : directory, record),
 );
 
-const services = { devices, directory, guard };
+const services = { devices, directory, guard, interlock: readInterlock(requiredEnvironment('INTERLOCK')) };
 
 /** Commands of the management API, and whatever decides whether they are written: the only function that writes them. */
 export const handler = serve('manage-commands', {

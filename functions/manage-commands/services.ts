@@ -1,4 +1,5 @@
 import type { Table } from '../../shared/aws/dynamodb.ts';
+import type { CommandTables } from '../../shared/commands/writer.ts';
 import type { Device } from '../../shared/devices/device.ts';
 import { getDevice } from '../../shared/devices/store.ts';
 import { parameter } from '../../shared/http/operation.ts';
@@ -6,9 +7,7 @@ import { problems } from '../../shared/http/problem.ts';
 import type { Guard } from '../../shared/identity/guard.ts';
 
 /** What the operations on commands work with. */
-export interface Services {
-  readonly devices: Table;
-  readonly directory: Table;
+export interface Services extends CommandTables {
   readonly guard: Guard;
 }
 

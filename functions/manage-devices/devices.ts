@@ -17,6 +17,7 @@ import { assertVersion, etagOf } from '../../shared/http/etag.ts';
 import { problems } from '../../shared/http/problem.ts';
 import { deviceResource } from '../../shared/identity/resource.ts';
 import { assertPlace } from '../../shared/places/assert-place.ts';
+import { encodeLocation } from '../../shared/places/location.ts';
 import { requireDevice, type Services } from './services.ts';
 
 /** Changing devices. */
@@ -87,12 +88,13 @@ export function deviceHandlers({ devices, directory, guard }: Omit<Services, 'im
 }
 
 function newDeviceOf(body: DeviceInput): NewDevice {
-  const { siteId, unitId, name, model, user, ...rest } = body;
+  const { siteId, unitId, name, location, model, user, ...rest } = body;
   return {
     ...rest,
     ...(siteId === undefined ? {} : { siteId }),
     ...(unitId === undefined ? {} : { unitId }),
     ...(name === undefined ? {} : { name }),
+    ...(location === undefined ? {} : { location: encodeLocation(location) }),
     ...(model === undefined ? {} : { model }),
     ...(user === undefined ? {} : { user }),
   };
@@ -101,7 +103,11 @@ function newDeviceOf(body: DeviceInput): NewDevice {
 /** A unit belongs to its site: who leaves the site without naming another unit is in no unit. */
 function changesOf(device: Device, patch: DevicePatch): DeviceChanges {
   const leaves = patch.siteId !== undefined && (patch.siteId ?? undefined) !== device.siteId;
-  const named = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+  const { location, ...others } = patch;
+  const place = location === undefined || location === null ? location : encodeLocation(location);
+  const named = Object.fromEntries(
+    Object.entries({ ...others, location: place }).filter(([, value]) => value !== undefined),
+  );
   return leaves && patch.unitId === undefined ? { ...named, unitId: null } : named;
 }
 
@@ -129,6 +135,6 @@ async function assertPlaceOf(directory: Services['directory'], device: Device, c
 
 /** What of `one` is not the same in `other`, for the audit trail. */
 function differing(one: Device, other: Device): Record<string, unknown> {
-  const names = ['siteId', 'unitId', 'name', 'model', 'user', 'class', 'ownership'] as const;
+  const names = ['siteId', 'unitId', 'name', 'location', 'model', 'user', 'class', 'ownership'] as const;
   return Object.fromEntries(names.filter((name) => one[name] !== other[name]).map((name) => [name, one[name] ?? null]));
 }

@@ -120,7 +120,11 @@ export class ManagementStack extends Stack {
       'manage-commands',
       'Commands: the one writer, with approvals, limits, revocation and reviews',
       {
-        environment: { DEVICES_TABLE: data.devices.tableName, DIRECTORY_TABLE: data.directory.tableName },
+        environment: {
+          DEVICES_TABLE: data.devices.tableName,
+          DIRECTORY_TABLE: data.directory.tableName,
+          INTERLOCK: JSON.stringify(settings.interlock),
+        },
         statements: [
           tableAccess(data.devices, ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']),
           // How many devices a place has: limits are shares of them.

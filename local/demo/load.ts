@@ -1,3 +1,4 @@
+import { weekdays } from '../../shared/places/calendar.ts';
 import { type ApiClient, text } from './api.ts';
 import type { DemoDevice } from './fleet.ts';
 import { type DemoSite, demoSites } from './network.ts';
@@ -17,6 +18,15 @@ export interface LoadedNetwork {
   readonly created: number;
 }
 
+/** Updates are installed at night, and not while shifts change. */
+const demoCalendar = {
+  maintenanceWindows: [{ days: [...weekdays], from: '01:00', to: '05:00' }],
+  blackouts: [
+    { name: 'Morning shift change', days: [...weekdays], from: '06:30', to: '07:30' },
+    { name: 'Evening shift change', days: [...weekdays], from: '18:30', to: '19:30' },
+  ],
+};
+
 /** Requests at the same time: the loader is a guest in its own house. */
 const PARALLEL = 4;
 
@@ -28,7 +38,8 @@ export async function loadPlaces(api: ApiClient): Promise<LoadedNetwork> {
   const unitIds = new Map<string, string>();
   await inParallel(demoSites, async (site) => {
     const existing = known.get(site.name);
-    const siteId = existing ?? idOf(await api.post('/sites', { name: site.name, timeZone: site.timeZone }));
+    const siteId =
+      existing ?? idOf(await api.post('/sites', { name: site.name, timeZone: site.timeZone, ...demoCalendar }));
     siteIds.set(site, siteId);
     const units = existing === undefined ? [] : await api.list(`/sites/${siteId}/units`);
     if (existing === undefined) created += 1;
@@ -87,6 +98,12 @@ export async function preRegister(
       site: siteId,
       unit: network.unitIds.get(`${siteId} ${unit.name}`) ?? '',
       name,
+      plFacility: profile.location.facility,
+      building: profile.location.building,
+      floor: profile.location.floor,
+      pointOfCare: profile.location.pointOfCare,
+      ...(profile.location.room === undefined ? {} : { room: profile.location.room }),
+      ...(profile.location.bed === undefined ? {} : { bed: profile.location.bed }),
       model: `${profile.manufacturer} ${profile.model}`,
     };
   });

@@ -156,6 +156,8 @@ export interface Device {
   readonly lifecycle: Lifecycle;
   readonly model?: string;
   readonly name?: string;
+  /** Where it stands, as an HL7 PL (`shared/places/location.ts`). */
+  readonly location?: string;
   /** Who it is assigned to: a user name of the hospital's directory. */
   readonly user?: string;
   /** What the last security report amounts to (`shared/compliance/assess.ts`); none yet counts as unknown. */

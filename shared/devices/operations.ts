@@ -5,6 +5,7 @@ import { parseSerial } from '../enrollment/serial.ts';
 import { pageEntries, pageOf } from '../http/page.ts';
 import { ImportView, RowResult } from '../imports/job.ts';
 import { SignalView } from '../interlock/operations.ts';
+import { Location } from '../places/location.ts';
 import { SiteId, UnitId } from '../places/place.ts';
 import {
   ActivationState,
@@ -54,6 +55,7 @@ export const DeviceInput = v.strictObject({
   siteId: v.optional(SiteId),
   unitId: v.optional(v.pipe(UnitId, v.description('Needs `siteId`'))),
   name: v.optional(text('As people call it')),
+  location: v.optional(Location),
   model: v.optional(text('Model')),
   user: v.optional(text("Who it is assigned to: a user name of the hospital's directory")),
 });
@@ -64,6 +66,7 @@ export const DevicePatch = v.strictObject({
   siteId: v.optional(v.nullable(v.pipe(SiteId, v.description('A device that leaves its site leaves its unit too')))),
   unitId: v.optional(v.nullable(UnitId)),
   name: v.optional(v.nullable(text('As people call it'))),
+  location: v.optional(v.nullable(v.pipe(Location, v.description('Replaced whole')))),
   model: v.optional(v.nullable(text('Model'))),
   user: v.optional(v.nullable(text('Who it is assigned to'))),
   class: v.optional(ClassName),
@@ -82,6 +85,7 @@ export const DeviceView = v.object({
   siteId: v.optional(v.string()),
   unitId: v.optional(v.string()),
   name: v.optional(v.string()),
+  location: v.optional(Location),
   model: v.optional(v.string()),
   user: v.optional(v.string()),
   compliance: v.pipe(ComplianceName, v.description('From the last security report; never reported is `unknown`')),

@@ -30,7 +30,7 @@ import {
 export type WritePart = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
 
 /** What a person or an enrolment decides about a device; the rest the device reports or Wardline keeps. */
-export type Placement = Partial<Pick<Device, 'siteId' | 'unitId' | 'name' | 'model' | 'user'>>;
+export type Placement = Partial<Pick<Device, 'siteId' | 'unitId' | 'name' | 'location' | 'model' | 'user'>>;
 
 /** What is known of a device before it was ever seen. */
 export type NewDevice = Pick<Device, 'serial' | 'platform' | 'class' | 'ownership'> & Placement;
@@ -462,6 +462,7 @@ function compareRegistration(known: Device, wanted: NewDevice): Registration {
     known.siteId === wanted.siteId &&
     known.unitId === wanted.unitId &&
     known.name === wanted.name &&
+    known.location === wanted.location &&
     known.model === wanted.model &&
     known.user === wanted.user;
   return { outcome: same ? 'unchanged' : 'exists', device: known };
@@ -469,7 +470,7 @@ function compareRegistration(known: Device, wanted: NewDevice): Registration {
 
 /** What the management API may change; `null` removes the attribute. */
 export type DeviceChanges = {
-  readonly [Name in 'siteId' | 'unitId' | 'name' | 'model' | 'user']?: string | null;
+  readonly [Name in 'siteId' | 'unitId' | 'name' | 'location' | 'model' | 'user']?: string | null;
 } & Partial<Pick<Device, 'class' | 'ownership'>>;
 
 /**
@@ -536,7 +537,7 @@ const changedMeanwhile = () =>
   );
 
 /** The attributes that people change; check-ins touch only the others, so that neither overwrites the other. */
-const managed = ['siteId', 'unitId', 'name', 'model', 'user', 'class', 'ownership', 'lifecycle'] as const;
+const managed = ['siteId', 'unitId', 'name', 'location', 'model', 'user', 'class', 'ownership', 'lifecycle'] as const;
 
 function applyChanges(before: Device, changes: DeviceChanges): Device {
   const merged = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null && value !== undefined);
@@ -726,6 +727,7 @@ function newDevice(device: NewDevice, now: Date, revoked?: Device): Device {
     ...(device.siteId === undefined ? {} : { siteId: device.siteId }),
     ...(device.unitId === undefined ? {} : { unitId: device.unitId }),
     ...(device.name === undefined ? {} : { name: device.name }),
+    ...(device.location === undefined ? {} : { location: device.location }),
     ...(device.model === undefined ? {} : { model: device.model }),
     ...(device.user === undefined ? {} : { user: device.user }),
     lifecycle: Lifecycle.Expected,

@@ -1,4 +1,5 @@
 import { Compliance } from '../compliance/assess.ts';
+import { decodeLocation } from '../places/location.ts';
 import type { Device } from './device.ts';
 import type { DeviceView } from './operations.ts';
 
@@ -33,6 +34,7 @@ export function viewOf(device: Device): DeviceView {
   const { presence } = device;
   const shown: DeviceView = {
     ...pick(device, same),
+    ...(device.location === undefined ? {} : { location: decodeLocation(device.location) }),
     compliance: device.compliance ?? Compliance.Unknown,
   };
   return presence === undefined ? shown : { ...shown, connected: { state: presence.connected, at: presence.at } };

@@ -1,5 +1,19 @@
 /** What a row may say of a device. */
-export type Column = 'serial' | 'platform' | 'class' | 'ownership' | 'site' | 'unit' | 'name' | 'model' | 'user';
+export type Column =
+  | 'serial'
+  | 'platform'
+  | 'class'
+  | 'ownership'
+  | 'site'
+  | 'unit'
+  | 'name'
+  | 'model'
+  | 'user'
+  | LocationColumn;
+
+/** Columns that together are the location (HL7 PL). */
+export const locationColumns = ['plFacility', 'building', 'floor', 'pointOfCare', 'room', 'bed'] as const;
+type LocationColumn = (typeof locationColumns)[number];
 
 /**
  * Headings as they occur in exports of purchasing, CMMS and other device management systems, reduced to letters and
@@ -14,6 +28,12 @@ const headings: Readonly<Record<Column, readonly string[]>> = {
   unit: ['unit', 'unitid', 'unitname', 'careunit', 'ward', 'department', 'dept', 'nursingunit'],
   name: ['name', 'devicename', 'assetname', 'assettag', 'asset', 'tag', 'label', 'hostname'],
   model: ['model', 'modelname', 'devicemodel', 'product', 'productname', 'modelnumber'],
+  plFacility: ['plfacility', 'ehrfacility', 'adtfacility'],
+  building: ['building', 'buildingname', 'bldg', 'tower'],
+  floor: ['floor', 'level', 'storey'],
+  pointOfCare: ['pointofcare', 'poc', 'ehrunit', 'nursestation'],
+  room: ['room', 'roomnumber', 'roomno'],
+  bed: ['bed', 'bedid', 'bedlabel', 'bednumber'],
   user: ['user', 'username', 'assigneduser', 'assignedto', 'assignee', 'useremail', 'upn'],
 };
 

@@ -77,7 +77,7 @@ function reasonOf(lifecycle: Lifecycle): string {
 }
 
 function newDeviceOf(row: ParsedRow, place: { readonly siteId?: string; readonly unitId?: string }): NewDevice {
-  const { serial, platform, class: deviceClass, ownership, name, model, user } = row;
+  const { serial, platform, class: deviceClass, ownership, name, location, model, user } = row;
   return {
     serial,
     platform,
@@ -85,6 +85,7 @@ function newDeviceOf(row: ParsedRow, place: { readonly siteId?: string; readonly
     ownership,
     ...place,
     ...(name === undefined ? {} : { name }),
+    ...(location === undefined ? {} : { location }),
     ...(model === undefined ? {} : { model }),
     ...(user === undefined ? {} : { user }),
   };

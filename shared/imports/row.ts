@@ -1,6 +1,8 @@
+import * as v from 'valibot';
 import { DeviceClass, Ownership, Platform } from '../devices/device.ts';
 import { parseSerial } from '../enrollment/serial.ts';
-import type { Column } from './columns.ts';
+import { encodeLocation, Location } from '../places/location.ts';
+import { type Column, locationColumns } from './columns.ts';
 
 /** The cells of a row that mean something, as text without surrounding blanks; empty cells are left out. */
 export type Cells = Readonly<Partial<Record<Column, string>>>;
@@ -14,6 +16,8 @@ export interface ParsedRow {
   readonly site?: string;
   readonly unit?: string;
   readonly name?: string;
+  /** An HL7 PL. */
+  readonly location?: string;
   readonly model?: string;
   readonly user?: string;
 }
@@ -108,8 +112,13 @@ export function parseRow(cells: Cells): ParsedRow | RowRefusal {
       reasons.push(`The ${column} may have at most ${longestText} characters.`);
     }
   }
+  const location = locationOf(cells);
+  if (location === 'wrong') {
+    reasons.push('Each part of the location may have at most 40 characters, without ^ & ~ | and \\.');
+  }
   if (
     reasons.length > 0 ||
+    location === 'wrong' ||
     serial === undefined ||
     platform === undefined ||
     deviceClass === undefined ||
@@ -126,9 +135,18 @@ export function parseRow(cells: Cells): ParsedRow | RowRefusal {
     ...(site === undefined ? {} : { site }),
     ...(unit === undefined ? {} : { unit }),
     ...(name === undefined ? {} : { name }),
+    ...(location === undefined ? {} : { location }),
     ...(model === undefined ? {} : { model }),
     ...(user === undefined ? {} : { user }),
   };
+}
+
+/** The location as the record keeps it; undefined when the row names none. */
+function locationOf(cells: Cells): string | undefined | 'wrong' {
+  if (locationColumns.every((column) => cells[column] === undefined)) return undefined;
+  const { plFacility: facility, building, floor, pointOfCare, room, bed } = cells;
+  const parsed = v.safeParse(Location, { facility, building, floor, pointOfCare, room, bed });
+  return parsed.success ? encodeLocation(parsed.output) : 'wrong';
 }
 
 function oneOf<Value>(text: string | undefined, values: Readonly<Record<string, Value>>): Value | undefined {

@@ -177,6 +177,39 @@ describe('Changing a device', () => {
     expect(items.filter(({ outcome }) => outcome === 'denied')).toHaveLength(2);
   });
 
+  test('binds it to a bed, and tells where it was', async () => {
+    const bed = {
+      facility: 'North',
+      building: 'East Tower',
+      floor: '5',
+      pointOfCare: 'Surgical',
+      room: '512',
+      bed: 'B',
+    };
+    const body = { serial: 'BED-1', platform: 'iomt', class: 'infusion-pump', location: bed };
+    expect(await call(handler, 'createDevice', { caller: ada, body })).toMatchObject({
+      status: 201,
+      body: { location: bed },
+    });
+    const deviceId = deviceIdOf('BED-1');
+    const patch = (change: object) =>
+      call(handler, 'updateDevice', { caller: ada, path: { deviceId }, body: change, headers: { 'If-Match': '*' } });
+    expect((await patch({ location: { pointOfCare: 'ICU', bed: '3' } })).body).toMatchObject({
+      location: { pointOfCare: 'ICU', bed: '3' },
+    });
+    expect(await patch({ location: { bed: '3^4' } })).toMatchObject({
+      status: 400,
+      body: { errors: [{ pointer: '/location/bed' }] },
+    });
+    expect((await patch({ location: null })).body).not.toHaveProperty('location');
+    const trail = await call(handler, 'listDeviceAudit', { caller: ada, path: { deviceId } });
+    expect(trail.body['items']).toMatchObject([
+      { before: { location: 'ICU^^3' }, after: { location: null } },
+      { before: { location: 'Surgical^512^B^North^^^East Tower^5' }, after: { location: 'ICU^^3' } },
+      {},
+    ]);
+  });
+
   test('deletes only what never enrolled', async () => {
     await register({ serial: 'DEL-1', platform: 'linux', siteId: north });
     const deviceId = deviceIdOf('DEL-1');

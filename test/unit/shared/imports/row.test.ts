@@ -22,6 +22,13 @@ describe('parseRow', () => {
     expect(parseRow({ serial: 'x', platform: 'linux' })).toMatchObject({ class: 'other', ownership: 'organization' });
   });
 
+  test('puts the parts of a location together', () => {
+    const row = { serial: 'p1', platform: 'iomt', building: 'East Tower', floor: '5', room: '512', bed: 'B' };
+    expect(parseRow(row)).toMatchObject({ location: '^512^B^^^^East Tower^5' });
+    expect(parseRow({ ...row, room: 'a^b' })).toMatchObject({ reasons: [expect.stringContaining('location')] });
+    expect(parseRow({ serial: 'p1', platform: 'iomt' })).not.toHaveProperty('location');
+  });
+
   test('says everything that is wrong at once, without the values', () => {
     const refusal = parseRow({
       serial: 'ä?',
