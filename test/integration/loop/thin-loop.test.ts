@@ -132,6 +132,40 @@ describe('the loop over MQTT with the AWS IoT Device SDK', () => {
     expect(last?.inputs[0]?.ageSeconds).toBeLessThanOrEqual(60);
   }, 60_000);
 
+  test('an idle pump in an occupied bed waits, and is woken when the EHR says that the bed is free', async () => {
+    const device = await enroll(cloud, enrollmentToken, 'PUMP-0110');
+    await using client = await Client.connect(cloud, device);
+    const accepted = await client.inbox(`wardline/${device.id}/checkin/accepted`);
+    const wakes = await client.inbox(`wardline/${device.id}/wake`);
+    const now = () => new Date().toISOString();
+    const idle = () => ({ at: now(), clinical: { state: 'idle', at: now() } });
+    const ehr = await cloud.token('ehr.integration');
+    const says = (state: string) =>
+      cloud.api('PUT', `/v1/devices/${device.id}/signals/ehr-occupancy`, { token: ehr, body: { state, at: now() } });
+
+    expect(await says('occupied')).toMatchObject({ status: 200, body: { state: 'occupied' } });
+    const queued = await cloud.api('POST', `/v1/devices/${device.id}/commands`, {
+      token: administrator,
+      body: { type: 'restart' },
+    });
+    expect(queued.body).toMatchObject({ status: 'deferred' });
+    await wakes.next();
+    await client.publish(`wardline/${device.id}/checkin`, idle());
+    expect(await accepted.next()).toMatchObject({ commands: [] });
+
+    expect(await says('free')).toMatchObject({ status: 200, body: { state: 'free' } });
+    await wakes.next();
+    await client.publish(`wardline/${device.id}/checkin`, idle());
+    expect(await accepted.next()).toMatchObject({ commands: [{ type: 'restart' }] });
+
+    const shadow = await cloud.api('POST', '/v1/interlock/shadow', {
+      token: administrator,
+      body: { settings: { deviceStateSeconds: 600 } },
+    });
+    expect(shadow).toMatchObject({ status: 200, body: { settings: { deviceStateSeconds: 600 }, items: [] } });
+    expect((shadow.body as { decided: number }).decided).toBeGreaterThanOrEqual(2);
+  }, 60_000);
+
   test('malformed JSON is answered on rejected', async () => {
     const device = await enroll(cloud, enrollmentToken, 'PUMP-0101');
     await using client = await Client.connect(cloud, device);
