@@ -75,7 +75,8 @@ export class ManagementStack extends Stack {
         name,
         description,
         invocation: { kind: 'synchronous' },
-        reservedConcurrency: 20,
+        // A page of the console asks for many things at once.
+        reservedConcurrency: 50,
         memoryMegabytes: 512,
         timeout: Duration.seconds(25),
         ...more,
@@ -141,6 +142,7 @@ export class ManagementStack extends Stack {
     });
     const { chains, digests, keys } = data.auditObjects;
     const audit = served('manage-audit', 'The audit archive: search, copy', {
+      reservedConcurrency: 10,
       memoryMegabytes: 1024,
       environment: { DIRECTORY_TABLE: data.directory.tableName, AUDIT_BUCKET: data.audit.bucketName },
       statements: [

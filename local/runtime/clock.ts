@@ -38,7 +38,8 @@ export function runningClock(start: number, speed: number): RunningClock {
       const wall = Date.now();
       writeTime(shared, readTime(shared, wall), wall, next);
       clock.speed = next;
-      for (const plan of planned) plan.arm();
+      // In the order of time: what comes due in the same millisecond is run in the order in which it was armed.
+      for (const plan of [...planned].sort((a, b) => a.time - b.time)) plan.arm();
     },
     stop(): void {
       for (const plan of planned) plan.cancel();
@@ -60,6 +61,11 @@ class Planned {
     this.#at = at;
     this.#run = run;
     this.arm();
+  }
+
+  /** When it is to be run, ms since the epoch. */
+  get time(): number {
+    return this.#at;
   }
 
   /** Sets the timer for what is left to wait. */

@@ -1,10 +1,8 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 
-const run = promisify(execFile);
 const repository = resolve(import.meta.dirname, '..', '..');
 
 /** What `npm start` writes to `local.json`. */
@@ -72,12 +70,13 @@ export async function startLocalCloud(options: { args?: readonly string[]; data?
     scratch,
     output: () => printed,
     async token(user, { mfa = false } = {}) {
-      const { stdout } = await run(
-        process.execPath,
-        [join(repository, 'cli', 'token.ts'), '--user', user, ...(mfa ? ['--mfa'] : [])],
-        { cwd: scratch },
-      );
-      return stdout.trim();
+      const response = await fetch(`${endpoints.issuer}/local/token`, {
+        method: 'POST',
+        body: new URLSearchParams(mfa ? { user, mfa: 'yes' } : { user }),
+      });
+      const { access_token: token } = (await response.json()) as { access_token?: string };
+      if (token === undefined) throw new Error(`no token for ${user}: ${response.status}`);
+      return token;
     },
     async api(method, path, { token, body, headers = {} } = {}) {
       const response = await fetch(`${endpoints.api}${path}`, {
