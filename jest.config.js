@@ -14,9 +14,14 @@ const level = (name, extra = {}) => ({
   ...extra,
 });
 
+const database = {
+  globalSetup: '<rootDir>/test/support/start-database.ts',
+  globalTeardown: '<rootDir>/test/support/stop-database.ts',
+};
+
 export default {
   maxWorkers: 2,
   // A crowded machine is slow, not wrong. What must be fast is asserted as requests and units, and measured by the benches.
   testTimeout: 90_000,
-  projects: [level('unit'), level('infra'), level('integration'), level('load')],
+  projects: [level('unit'), level('infra'), level('integration', database), level('load', database)],
 };

@@ -1,23 +1,25 @@
-import { CreateTableCommand, type Projection } from '@aws-sdk/client-dynamodb';
-import { DynamoDbLocal } from '../../local/services/dynamodb/server.ts';
+import { randomUUID } from 'node:crypto';
+import { CreateTableCommand, DeleteTableCommand, type Projection } from '@aws-sdk/client-dynamodb';
 import { openTable, type Table } from '../../shared/aws/dynamodb.ts';
+import { databasePort } from './start-database.ts';
 
-/** Amazon's DynamoDB Local in memory, with as many tables as a test wants (transactions may span them). */
+/** The run's DynamoDB Local, with as many tables of its own as a test wants (transactions may span them). */
 export interface TestDatabase {
   /** A new, empty table with the keys of the deployed ones and this index. */
   table(index: 'bySite' | 'byKind'): Promise<Table>;
   stop(): Promise<void>;
 }
 
-/** Starts DynamoDB Local on a free port; takes a few seconds, so once for a test file. */
+/** Tables for one test file, under names that no other file has. */
 export async function startTestDatabase(): Promise<TestDatabase> {
-  const database = await DynamoDbLocal.start(0, undefined);
-  await database.ready();
+  const port = process.env[databasePort];
+  if (port === undefined) throw new Error('Only the levels integration and load have a database.');
+  const file = randomUUID();
   const tables: Table[] = [];
   return {
     async table(index) {
-      const table = openTable(`${index}-${tables.length}`, {
-        endpoint: `http://127.0.0.1:${database.port}`,
+      const table = openTable(`${index}-${tables.length}-${file}`, {
+        endpoint: `http://127.0.0.1:${port}`,
         region: 'us-east-1',
         credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
         // A test may start hundreds of requests at once, on a machine that does other things besides.
@@ -43,8 +45,10 @@ export async function startTestDatabase(): Promise<TestDatabase> {
       return table;
     },
     async stop() {
-      for (const { client } of tables) client.destroy();
-      await database.stop();
+      for (const { client, name } of tables) {
+        await client.send(new DeleteTableCommand({ TableName: name }));
+        client.destroy();
+      }
     },
   };
 }
