@@ -44,6 +44,15 @@ export const actions = [
   'ReadReview',
   'CompleteReview',
   'ReportSignal',
+  'ReadRollout',
+  'CreateRollout',
+  'EditRollout',
+  'SubmitRollout',
+  'ApproveRollout',
+  'OperateRollout',
+  'PromoteRollout',
+  'RollBackRollout',
+  'StopRollout',
 ] as const;
 export type Action = (typeof actions)[number];
 

@@ -1,5 +1,6 @@
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
-import type { ClinicalState, Device } from '../devices/device.ts';
+import type { ClinicalState, Device, DeviceClass } from '../devices/device.ts';
+import { isPersonal } from '../interlock/disruption.ts';
 import { everySite } from './caller.ts';
 
 /** Something that a decision is about, in the form that Cedar takes. */
@@ -80,6 +81,30 @@ export function tokenResource(token: TokenFacts): Resource {
 /** An import; `owner` is the `sub` of whoever uploaded it. */
 export function importResource(id: string, owner: string): Resource {
   return { name: `import/${id}`, entity: entity('Import', id, { owner: { __entity: uid('User', owner) } }, []) };
+}
+
+/** What the policies may know of a rollout. */
+export interface RolloutFacts {
+  readonly id: string;
+  /** Undefined: it is not limited to sites. */
+  readonly siteIds?: readonly string[] | undefined;
+  /** Undefined: it is for devices of all classes. */
+  readonly classes?: readonly DeviceClass[] | undefined;
+}
+
+/** A rollout. It lies in the organization only: who acts for one of its sites does not act for the others. */
+export function rolloutResource({ id, siteIds = [], classes }: RolloutFacts): Resource {
+  const [siteId] = siteIds.length === 1 ? siteIds : [];
+  const attributes = {
+    sites: placesOf(siteIds.length === 0 ? [everySite] : siteIds),
+    careClasses: classes === undefined || classes.some((each) => !isPersonal(each)),
+    personalClasses: classes === undefined || classes.some(isPersonal),
+  };
+  return {
+    name: `rollout/${id}`,
+    ...(siteId === undefined ? {} : { siteId }),
+    entity: entity('Rollout', id, attributes, []),
+  };
 }
 
 /** The places of a caller, out of the sites of the token. */

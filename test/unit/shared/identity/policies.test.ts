@@ -10,6 +10,7 @@ import {
   importResource,
   organization,
   type Resource,
+  rolloutResource,
   siteResource,
   tokenResource,
   unitResource,
@@ -40,6 +41,10 @@ const resourceFor = (action: Action, platform: 'apple' | 'iomt' = 'apple'): Reso
   if (action.endsWith('Unit')) return unitResource('s-1', 'u-1');
   if (action.endsWith('Token')) return tokenResource({ id: 't-1', siteId: 's-1', platform });
   if (action === 'ReadImport') return importResource('i-1', 'somebody');
+  if (action.endsWith('Rollout')) {
+    const classes = platform === 'iomt' ? (['infusion-pump'] as const) : (['tablet'] as const);
+    return rolloutResource({ id: 'ro-1', siteIds: ['s-1'], classes });
+  }
   return device(platform, 's-1');
 };
 
@@ -184,6 +189,72 @@ describe('The shipped policies', () => {
       true,
     ]);
     expect([approves('help-desk', tablet), approves('auditor', tablet)]).toEqual([false, false]);
+  });
+
+  describe('on rollouts', () => {
+    const pumps = rolloutResource({ id: 'ro-1', siteIds: ['s-1', 's-2'], classes: ['infusion-pump', 'other'] });
+    const tablets = rolloutResource({ id: 'ro-2', siteIds: ['s-1', 's-2'], classes: ['tablet'] });
+    const mixed = rolloutResource({ id: 'ro-3', siteIds: ['s-1', 's-2'] });
+    const network = rolloutResource({ id: 'ro-4', classes: ['infusion-pump'] });
+    const rollouts = { pumps, tablets, mixed, network };
+    const at = (role: string, sites: readonly string[]) => callerWith(role, { sites: [...sites] });
+    const both = ['s-1', 's-2', 's-3'];
+    const allowed = (caller: Caller, action: Action, context = fresh) =>
+      Object.entries(rollouts)
+        .filter(([, rollout]) => may(caller, action, rollout, context))
+        .map(([name]) => name);
+
+    test('let those run them whose devices and sites they are, all of these', () => {
+      for (const action of [
+        'CreateRollout',
+        'EditRollout',
+        'SubmitRollout',
+        'OperateRollout',
+        'PromoteRollout',
+      ] as const) {
+        expect([action, allowed(at('biomed', both), action)]).toEqual([action, ['pumps']]);
+        expect([action, allowed(at('site-it', both), action)]).toEqual([action, ['tablets']]);
+        expect([action, allowed(at('administrator', both), action)]).toEqual([action, ['pumps', 'tablets', 'mixed']]);
+        expect([action, allowed(at('biomed', ['*']), action)]).toEqual([action, ['pumps', 'network']]);
+        expect([action, allowed(at('administrator', ['*']), action)]).toEqual([action, Object.keys(rollouts)]);
+        for (const role of ['biomed', 'site-it', 'administrator']) {
+          expect([action, role, allowed(at(role, ['s-1']), action)]).toEqual([action, role, []]);
+        }
+        for (const role of ['security', 'help-desk', 'auditor', 'integration']) {
+          expect([action, role, allowed(at(role, ['*']), action)]).toEqual([action, role, []]);
+        }
+      }
+    });
+
+    test('want a second person who fits the devices', () => {
+      expect(allowed(at('biomed', both), 'ApproveRollout')).toEqual(['pumps', 'mixed']);
+      expect(allowed(at('site-it', both), 'ApproveRollout')).toEqual(['tablets']);
+      expect(allowed(at('security', ['*']), 'ApproveRollout')).toEqual(['tablets']);
+      expect(allowed(at('administrator', ['*']), 'ApproveRollout')).toEqual(Object.keys(rollouts));
+      expect(allowed(at('biomed', ['s-1']), 'ApproveRollout')).toEqual([]);
+      expect(allowed(at('help-desk', ['*']), 'ApproveRollout')).toEqual([]);
+    });
+
+    test('want a fresh second factor to submit, to approve, to promote by hand and to roll back', () => {
+      const plain = { mfa: false, signInAgeSeconds: 86_400 };
+      for (const action of ['SubmitRollout', 'ApproveRollout', 'PromoteRollout', 'RollBackRollout'] as const) {
+        expect([action, allowed(at('administrator', ['*']), action, plain)]).toEqual([action, []]);
+      }
+      expect(allowed(at('administrator', ['*']), 'OperateRollout', plain)).toEqual(Object.keys(rollouts));
+    });
+
+    test('let any operator at one of its sites see and stop it without a second factor, and auditors see it', () => {
+      const plain = { mfa: false, signInAgeSeconds: 86_400 };
+      for (const role of ['administrator', 'security', 'site-it', 'biomed', 'help-desk']) {
+        expect([role, allowed(at(role, ['s-2']), 'StopRollout', plain)]).toEqual([role, Object.keys(rollouts)]);
+        expect([role, allowed(at(role, ['s-2']), 'ReadRollout', plain)]).toEqual([role, Object.keys(rollouts)]);
+        expect([role, allowed(at(role, ['s-9']), 'StopRollout', plain)]).toEqual([role, ['network']]);
+        expect([role, allowed(at(role, []), 'StopRollout', plain)]).toEqual([role, []]);
+      }
+      expect(allowed(at('auditor', ['s-1']), 'ReadRollout')).toEqual(Object.keys(rollouts));
+      expect(allowed(at('auditor', ['s-1']), 'StopRollout')).toEqual([]);
+      expect(allowed(at('integration', ['*']), 'ReadRollout')).toEqual([]);
+    });
   });
 
   test('show an upload to who made it', () => {
