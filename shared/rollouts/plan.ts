@@ -20,6 +20,8 @@ export interface UnitLoad {
   readonly unitId: string;
   readonly class: DeviceClass;
   readonly devices: number;
+  /** All of the class that are enrolled in the unit, selected or not: what the unit's spares are reckoned from. */
+  readonly inUnit: number;
 }
 
 /** The plan of one site. */
@@ -50,31 +52,42 @@ export async function* planSites(request: PlanRequest, source: CandidateSource):
   const planned = new Set<string>();
   let siteId: string | undefined;
   let devices: Candidate[] = [];
+  let present = new Map<string, number>();
   for await (const device of source()) {
     const place = device.siteId ?? noSite;
     if (place !== siteId) {
-      if (siteId !== undefined) yield planSite(request, takes, siteId, devices);
+      if (siteId !== undefined) yield planSite(request, takes, { siteId, devices, present });
       if (planned.has(place)) throw new Error(`The devices of site ${place} do not come in a row.`);
       planned.add(place);
       siteId = place;
       devices = [];
+      present = new Map();
+    }
+    if (device.enrolled) {
+      const key = unitClassOf(device);
+      present.set(key, (present.get(key) ?? 0) + 1);
     }
     if (isSelected(request.selection, device)) devices.push(device);
   }
-  if (siteId !== undefined) yield planSite(request, takes, siteId, devices);
+  if (siteId !== undefined) yield planSite(request, takes, { siteId, devices, present });
 }
+
+/** The devices of a site that are selected, and how many there are by unit and class, selected or not. */
+interface SiteDevices {
+  readonly siteId: string;
+  readonly devices: readonly Candidate[];
+  readonly present: ReadonlyMap<string, number>;
+}
+
+const unitClassOf = ({ unitId = '', class: deviceClass }: Pick<Candidate, 'unitId' | 'class'>): string =>
+  `${unitId}/${deviceClass}`;
 
 interface Eligible extends Drawn {
   readonly unitId: string;
   readonly class: DeviceClass;
 }
 
-function planSite(
-  request: PlanRequest,
-  takes: readonly Takes[],
-  siteId: string,
-  devices: readonly Candidate[],
-): SitePlan {
+function planSite(request: PlanRequest, takes: readonly Takes[], { siteId, devices, present }: SiteDevices): SitePlan {
   const ineligible: { id: DeviceId; reason: Ineligibility }[] = [];
   const eligible: Eligible[] = [];
   for (const device of devices) {
@@ -87,7 +100,7 @@ function planSite(
     const wave = takes.findIndex((take) => take(siteId, device.unitId, standing));
     waves[wave]?.push({ id: device.id, unitId: device.unitId, class: device.class, stratum: device.stratum });
   }
-  return { siteId, waves, ineligible, units: loadsOf(waves), digest: digestOf(siteId, waves) };
+  return { siteId, waves, ineligible, units: loadsOf(waves, present), digest: digestOf(siteId, waves) };
 }
 
 function draw(request: PlanRequest, device: Candidate, unitId: string): Eligible {
@@ -101,12 +114,13 @@ function draw(request: PlanRequest, device: Candidate, unitId: string): Eligible
   };
 }
 
-function loadsOf(waves: readonly (readonly PlannedDevice[])[]): UnitLoad[] {
+function loadsOf(waves: readonly (readonly PlannedDevice[])[], present: ReadonlyMap<string, number>): UnitLoad[] {
   const loads = new Map<string, UnitLoad>();
   for (const [wave, devices] of waves.entries()) {
     for (const { unitId, class: deviceClass } of devices) {
       const key = `${wave}/${unitId}/${deviceClass}`;
-      loads.set(key, { wave, unitId, class: deviceClass, devices: (loads.get(key)?.devices ?? 0) + 1 });
+      const inUnit = present.get(unitClassOf({ unitId, class: deviceClass })) ?? 0;
+      loads.set(key, { wave, unitId, class: deviceClass, devices: (loads.get(key)?.devices ?? 0) + 1, inUnit });
     }
   }
   return [...loads.values()];

@@ -133,7 +133,23 @@ describe('planSites', () => {
     expect(sitesOf(3)).not.toContain(sitesOf(2)[0]);
     expect(sitesOf(4)).toHaveLength(27);
     const loads = plans.flatMap(({ units }) => units).filter((load) => load.wave === 1);
-    expect(loads).toEqual([{ wave: 1, unitId: pilot, class: DeviceClass.InfusionPump, devices: 10 }]);
+    expect(loads).toEqual([{ wave: 1, unitId: pilot, class: DeviceClass.InfusionPump, devices: 10, inUnit: 10 }]);
+  });
+
+  test('says how many enrolled devices of the class the unit has, selected or not', async () => {
+    const devices = [
+      ...Array.from({ length: 5 }, (_, n) => candidate(`d-${n}`, 's-1', 'u-1', { model: n < 2 ? 'old' : 'new' })),
+      candidate('d-tablet', 's-1', 'u-1', { class: DeviceClass.Tablet, model: 'old' }),
+      candidate('d-away', 's-1', 'u-1', { enrolled: false }),
+      candidate('d-next', 's-1', 'u-2'),
+      candidate('d-there', 's-2', 'u-1'),
+    ];
+    const selection = { models: ['old'], classes: [DeviceClass.InfusionPump] };
+    const plans = await plan(request({ selection }), devices);
+    const loads = plans
+      .flatMap(({ units }) => units)
+      .map(({ unitId, devices: of, inUnit }) => ({ unitId, of, inUnit }));
+    expect(loads).toEqual([{ unitId: 'u-1', of: 2, inUnit: 5 }]);
   });
 
   test('prefers a pilot unit that is large enough to promote its wave', async () => {
