@@ -103,7 +103,7 @@ export function admit(question: AdmissionQuestion): Admission {
       Math.min(window.opensAt ?? Number.POSITIVE_INFINITY, now + windowRelook),
     );
   }
-  if (!saysYes(interlock, now)) return wait(reasonOf(interlock), wordsOf(interlock), untilOf(interlock));
+  if (!saysYes(interlock, now)) return wait(interlockReason(interlock), wordsOf(interlock), untilOf(interlock));
   if (!(outOfService < budget)) {
     const words =
       budget > 0
@@ -126,7 +126,7 @@ const wordsOf = ({ effect, reason }: GateDecision): string =>
 const untilOf = ({ until }: GateDecision): number | undefined => (until === undefined ? undefined : Date.parse(until));
 
 /** What the interlock waits for, from the fact that decided. */
-function reasonOf({ ruleId, inputs }: GateDecision): DeferralReason {
+export function interlockReason({ ruleId, inputs }: GateDecision): DeferralReason {
   const signal = inputs[0]?.signal;
   if (signal === 'battery' || signal === 'charging') return 'battery';
   if (signal === 'window') return 'window';

@@ -15,6 +15,8 @@ export const FailureClass = {
   Install: 'install',
   /** It came back and found itself broken. */
   SelfTest: 'self-test',
+  /** It lost the path of its alarms, or did not return to service: stays away until a person has put it back. */
+  Safety: 'safety',
   Other: 'other',
 } as const;
 export type FailureClass = (typeof FailureClass)[keyof typeof FailureClass];

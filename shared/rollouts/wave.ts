@@ -107,8 +107,14 @@ export function advanceWave(wave: Wave, event: WaveEvent, at: number): Outcome<W
 function judged(wave: Wave, event: Extract<WaveEvent, { kind: 'judged' }>, at: number): Outcome<Wave> {
   const { verdict, reason, words } = event.judgement;
   const { state } = wave.status;
+  // Other words for the same state do not begin it anew.
   const to = (status: WaveStatus, more: Partial<Wave> = {}) =>
-    changed<Wave>({ ...wave, ...more, status, since: timestamp(at) });
+    changed<Wave>({
+      ...wave,
+      ...more,
+      status,
+      since: (status.state === state ? wave.since : undefined) ?? timestamp(at),
+    });
   if (verdict === Verdict.Stop) return to({ state: 'failed', reason, words });
   if (verdict === Verdict.Promote) {
     // The judgement may have been made on an end that was never set.
