@@ -36,9 +36,9 @@ module.exports = {
     },
     {
       name: 'rules-without-sdk',
-      comment: 'Rules are pure: only store.ts of a concept and shared/aws/ speak to AWS.',
+      comment: 'Rules are pure: only the stores of a concept (store.ts, *-store.ts) and shared/aws/ speak to AWS.',
       severity: 'error',
-      from: { path: '^shared/', pathNot: ['^shared/aws/', '/store\\.ts$'] },
+      from: { path: '^shared/', pathNot: ['^shared/aws/', '[/-]store\\.ts$'] },
       to: { path: sdk, dependencyTypesNot: ['type-only'] },
     },
     {

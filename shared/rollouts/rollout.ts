@@ -17,6 +17,8 @@ export interface Artifact {
   readonly sha256: string;
   /** Detached signature of the artifact, base64. */
   readonly signature: string;
+  /** Where devices fetch it (https); without it they know from their maker. */
+  readonly url?: string;
 }
 
 /** What a person says of a rollout. */

@@ -1,0 +1,109 @@
+import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import type { Table } from '../aws/dynamodb.ts';
+import type { Item } from '../aws/errors.ts';
+import { type DeviceClass, type DeviceId, Lifecycle } from '../devices/device.ts';
+import { bySite, sitePartition } from '../devices/keys.ts';
+import type { WritePart } from '../devices/store.ts';
+
+/** What spares are counted by. */
+export interface SparesPlace {
+  readonly siteId: string;
+  readonly unitId: string;
+  readonly class: DeviceClass;
+}
+
+/** A device that is taken out of service. */
+export interface Away {
+  /** `rollout <id>` or `command <id>`. */
+  readonly by: string;
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+const keyOf = ({ siteId, unitId, class: deviceClass }: SparesPlace) => ({
+  pk: `SPARES#${siteId}#${unitId}`,
+  sk: deviceClass,
+});
+
+/**
+ * The write that takes a device out of service (rule R8). Its condition counts the devices that are away in this very
+ * moment, so that of two takers of the last spare one fails (I2). A device that is away already takes no other spare.
+ *
+ * @param budget how many of the class the unit can spare at once (`unitBudget`)
+ */
+export function takeSparePart(
+  directory: Table,
+  place: SparesPlace,
+  deviceId: DeviceId,
+  by: string,
+  budget: number,
+  now: Date,
+): WritePart {
+  const away: Away = { by, since: now.toISOString() };
+  const conditions = ['contains(away, :id)'];
+  if (budget > 0) conditions.push('attribute_not_exists(away)', 'size(away) < :budget');
+  return {
+    Update: {
+      TableName: directory.name,
+      Key: keyOf(place),
+      // The ids are a set, which is made by its first member; who took each is beside it under the device's id.
+      UpdateExpression: 'ADD away :device SET #device = :away',
+      ConditionExpression: conditions.join(' OR '),
+      ExpressionAttributeNames: { '#device': deviceId },
+      ExpressionAttributeValues: {
+        ':device': new Set([deviceId]),
+        ':id': deviceId,
+        ':away': away,
+        ...(budget > 0 ? { ':budget': budget } : {}),
+      },
+    },
+  };
+}
+
+/** The write that says that a device is back in service. One that was not away changes nothing. */
+export const releaseSparePart = (directory: Table, place: SparesPlace, deviceId: DeviceId): WritePart => ({
+  Update: {
+    TableName: directory.name,
+    Key: keyOf(place),
+    UpdateExpression: 'DELETE away :device REMOVE #device',
+    ExpressionAttributeNames: { '#device': deviceId },
+    ExpressionAttributeValues: { ':device': new Set([deviceId]) },
+  },
+});
+
+/** The devices of a unit's class that are out of service, whoever took them. Consistent: 1 read unit. */
+export async function readAway(directory: Table, place: SparesPlace): Promise<Readonly<Record<DeviceId, Away>>> {
+  const { Item } = await directory.client.send(
+    new GetCommand({ TableName: directory.name, Key: keyOf(place), ConsistentRead: true }),
+  );
+  const { pk: _pk, sk: _sk, away: _away, ...taken } = Item ?? {};
+  return taken as Readonly<Record<DeviceId, Away>>;
+}
+
+/** How many devices of the class are enrolled in the unit, from the index of devices, which may lag by a moment. */
+export async function countOfClass(devices: Table, place: SparesPlace): Promise<number> {
+  let count = 0;
+  let from: Item | undefined;
+  do {
+    const answer = await devices.client.send(
+      new QueryCommand({
+        TableName: devices.name,
+        IndexName: bySite,
+        KeyConditionExpression: 'gsi1pk = :site AND begins_with(gsi1sk, :unit)',
+        FilterExpression: '#class = :class AND #lifecycle = :enrolled',
+        ExpressionAttributeNames: { '#class': 'class', '#lifecycle': 'lifecycle' },
+        ExpressionAttributeValues: {
+          ':site': sitePartition(place.siteId),
+          ':unit': `${place.unitId}#`,
+          ':class': place.class,
+          ':enrolled': Lifecycle.Enrolled,
+        },
+        Select: 'COUNT',
+        ...(from === undefined ? {} : { ExclusiveStartKey: from }),
+      }),
+    );
+    count += answer.Count ?? 0;
+    from = answer.LastEvaluatedKey;
+  } while (from !== undefined);
+  return count;
+}
