@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
-import type { CommandType } from '../commands/command.ts';
+import type { OrderedType } from '../commands/command.ts';
 import type { DeviceId } from '../devices/device.ts';
 import type { Limits } from '../limits/limits.ts';
 
@@ -19,7 +19,7 @@ export type ApprovalState = (typeof ApprovalState)[keyof typeof ApprovalState];
 export type ApprovalContent =
   | {
       readonly kind: 'command';
-      readonly type: CommandType;
+      readonly type: OrderedType;
       readonly parameters: Readonly<Record<string, unknown>>;
       /** Sorted, none twice. */
       readonly deviceIds: readonly DeviceId[];

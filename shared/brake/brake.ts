@@ -50,6 +50,9 @@ export const brakeRelookMinutes = 5;
 export const brakedTypes: ReadonlySet<string> = new Set<CommandType>([
   CommandType.Wipe,
   CommandType.InstallUpdate,
+  // Fetching disturbs nobody, but what must not spread is stopped before it lies on every device.
+  CommandType.DownloadUpdate,
+  CommandType.ActivateUpdate,
   CommandType.Restart,
   CommandType.Lock,
   CommandType.ApplyConfig,

@@ -10,11 +10,23 @@ export const CommandType = {
   Locate: 'locate',
   Wipe: 'wipe',
   InstallUpdate: 'install-update',
+  DownloadUpdate: 'download-update',
+  ActivateUpdate: 'activate-update',
   ApplyConfig: 'apply-config',
   RotateCertificate: 'rotate-certificate',
   CollectLogs: 'collect-logs',
 } as const;
 export type CommandType = (typeof CommandType)[keyof typeof CommandType];
+
+/** Types that only a rollout queues: its two people agreed to them. People ask for a rollout, never for these. */
+export type RolloutCommandType = typeof CommandType.DownloadUpdate | typeof CommandType.ActivateUpdate;
+
+/** Types that people ask for. */
+export type OrderedType = Exclude<CommandType, RolloutCommandType>;
+
+/** Whether only a rollout queues commands of this type. */
+export const isRolloutType = (type: string): type is RolloutCommandType =>
+  type === CommandType.DownloadUpdate || type === CommandType.ActivateUpdate;
 
 /** The life of a command; different words for different facts (DESIGN principle 5). */
 export const CommandStatus = {

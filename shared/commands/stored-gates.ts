@@ -8,6 +8,7 @@ import { defaultLimits, isLimited } from '../limits/limits.ts';
 import { getLimits, readBreakGlassWindows, readTypeWindows, windowParts } from '../limits/store.ts';
 import { type BreakGlass, reviewHours } from '../reviews/review.ts';
 import { reviewPart } from '../reviews/store.ts';
+import type { RolloutGrant } from '../rollouts/update-order.ts';
 import type { CommandType, StoredCommand } from './command.ts';
 import { approvalDecision, destructiveTypes } from './gates/approval.ts';
 import { Gate } from './gates/gate.ts';
@@ -32,6 +33,7 @@ export interface TwoPersonMeans {
   readonly devices?: number;
   readonly approval?: Approval | undefined;
   readonly breakGlass?: BreakGlass | undefined;
+  readonly rollout?: RolloutGrant | undefined;
 }
 
 /** The tables that hold what these gates need to know. */
@@ -42,13 +44,13 @@ interface Tables {
 
 /** The approval gate, with what it needs out of the Directory table: one read, and only for what can need approval. */
 export const approvalGate =
-  ({ directory }: Tables, { devices = 1, approval, breakGlass }: TwoPersonMeans) =>
+  ({ directory }: Tables, { devices = 1, approval, breakGlass, rollout }: TwoPersonMeans) =>
   async ({ device, request, requestedBy, now }: TwoPersonQuestion): Promise<GateAnswer> => {
     const { limits } = devices > 1 ? await getLimits(directory) : { limits: defaultLimits };
     const { bulkWithoutApproval } = limits;
     const { type, parameters } = request;
     const question = { type, parameters, deviceId: device.id, devices, bulkWithoutApproval, requestedBy };
-    return { decision: approvalDecision({ ...question, approval, breakGlass, now }) };
+    return { decision: approvalDecision({ ...question, approval, breakGlass, rollout, now }) };
   };
 
 /** The limiter, with its windows out of the Directory table, and the writes that count what it lets through. */

@@ -1,12 +1,22 @@
 import * as v from 'valibot';
 import { largestRequest } from '../approvals/approval.ts';
 import { BreakGlass } from '../reviews/review.ts';
+import type { Artifact } from '../rollouts/rollout.ts';
 import { CommandType } from './command.ts';
 
 const text = (longest: number) => v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(longest));
 
 /** A PIN is typed on a lock screen: digits only. Six is what the strictest platform asks for. */
 const Pin = v.pipe(v.string(), v.regex(/^\d{6}$/, 'must be six digits'));
+
+/** What a rollout brings (`Artifact`), and which one it is. */
+const artifact = {
+  rolloutId: v.pipe(v.string(), v.regex(/^ro-[0-9a-z]{1,80}$/, 'must be the id of a rollout')),
+  kind: v.picklist(['firmware', 'os', 'app', 'policy', 'agent'] as const satisfies readonly Artifact['kind'][]),
+  name: text(200),
+  version: text(64),
+  sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex')),
+};
 
 /**
  * The parameters of each command type. The schemas are strict: a parameter that the type does not have is a mistake
@@ -39,6 +49,15 @@ export const parameterSchemas = {
     /** When the device activates what it has downloaded; `idle` waits until it is not in clinical use. */
     activate: v.optional(v.picklist(['now', 'idle']), 'idle'),
   }),
+  /** Fetch this artifact and check it, beside what runs: nothing changes for whoever uses the device. */
+  [CommandType.DownloadUpdate]: v.strictObject({
+    ...artifact,
+    /** Detached, base64. */
+    signature: v.pipe(v.string(), v.base64(), v.maxLength(4_096)),
+    url: v.optional(v.pipe(v.string(), v.url(), v.startsWith('https://'), v.maxLength(2_048))),
+  }),
+  /** Change to what was downloaded; with `back` to what ran before it. */
+  [CommandType.ActivateUpdate]: v.strictObject({ ...artifact, back: v.optional(v.literal(true)) }),
   /** Fetch and apply the desired state now; `version` = at least this one, the newest when left out. */
   [CommandType.ApplyConfig]: v.strictObject({ version: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))) }),
   /** Make a new key and renew the identity certificate. */
@@ -78,6 +97,9 @@ export const commandTraits: Readonly<Record<CommandType, CommandTraits>> = {
   [CommandType.Locate]: { ...ordinary, expiresAfterHours: 24 },
   [CommandType.Wipe]: urgent,
   [CommandType.InstallUpdate]: { ...ordinary, expiresAfterHours: 14 * 24 },
+  [CommandType.DownloadUpdate]: { ...ordinary, expiresAfterHours: 14 * 24 },
+  // It waits for its turn, for a window and for a moment in which nobody uses the device.
+  [CommandType.ActivateUpdate]: { ...ordinary, expiresAfterHours: 30 * 24 },
   [CommandType.ApplyConfig]: ordinary,
   [CommandType.RotateCertificate]: ordinary,
   [CommandType.CollectLogs]: ordinary,
@@ -93,9 +115,9 @@ const common = {
   reason: v.optional(text(500)),
 };
 
-/** What is asked for, with `extra` members beside it. One variant for each type, so that OpenAPI documents its parameters. */
-const requestsWith = <Extra extends v.ObjectEntries>(extra: Extra) =>
-  v.variant('type', [
+/** What people ask for, with `extra` members beside it. One variant for each type, so that OpenAPI documents its parameters. */
+const ordersWith = <Extra extends v.ObjectEntries>(extra: Extra) =>
+  [
     requestOf(CommandType.Inventory, extra),
     requestOf(CommandType.Message, extra),
     requestOf(CommandType.Lock, extra),
@@ -106,7 +128,7 @@ const requestsWith = <Extra extends v.ObjectEntries>(extra: Extra) =>
     requestOf(CommandType.ApplyConfig, extra),
     requestOf(CommandType.RotateCertificate, extra),
     requestOf(CommandType.CollectLogs, extra),
-  ]);
+  ] as const;
 
 function requestOf<Type extends CommandType, Extra extends v.ObjectEntries>(type: Type, extra: Extra) {
   return v.strictObject({
@@ -118,18 +140,25 @@ function requestOf<Type extends CommandType, Extra extends v.ObjectEntries>(type
 }
 
 /** A command as the writer takes it: a type, its parameters, when it expires, why it is asked for. */
-export const CommandRequest = requestsWith({});
+export const CommandRequest = v.variant('type', [
+  ...ordersWith({}),
+  requestOf(CommandType.DownloadUpdate, {}),
+  requestOf(CommandType.ActivateUpdate, {}),
+]);
 export type CommandRequest = v.InferOutput<typeof CommandRequest>;
 
 /** The body of `POST /v1/devices/{id}/commands`. */
-export const CommandOrder = requestsWith({ breakGlass: v.optional(BreakGlass) });
+export const CommandOrder = v.variant('type', ordersWith({ breakGlass: v.optional(BreakGlass) }));
 
 /** The body of `POST /v1/commands`: the same command for many devices. */
-export const BulkOrder = requestsWith({
-  deviceIds: v.pipe(
-    v.array(v.pipe(v.string(), v.regex(/^d-[0-9a-z]{24}$/, 'must be the id of a device'))),
-    v.minLength(1),
-    v.maxLength(largestRequest),
-    v.description('None twice'),
-  ),
-});
+export const BulkOrder = v.variant(
+  'type',
+  ordersWith({
+    deviceIds: v.pipe(
+      v.array(v.pipe(v.string(), v.regex(/^d-[0-9a-z]{24}$/, 'must be the id of a device'))),
+      v.minLength(1),
+      v.maxLength(largestRequest),
+      v.description('None twice'),
+    ),
+  }),
+);

@@ -1,4 +1,6 @@
 import type { Device } from '../devices/device.ts';
+import { installedVersion } from '../rollouts/installed-version.ts';
+import type { Artifact } from '../rollouts/rollout.ts';
 import { type CommandStatus, CommandType, type StoredCommand } from './command.ts';
 
 /**
@@ -7,7 +9,13 @@ import { type CommandStatus, CommandType, type StoredCommand } from './command.t
  * that it enrolled anew).
  */
 export interface Evidence {
-  readonly inventory?: { readonly os?: { readonly version?: string | undefined } | undefined } | undefined;
+  /** Of this very message. */
+  readonly inventory?: Readonly<Record<string, unknown>> | undefined;
+  /**
+   * As it was reported last. A device may send its inventory before the result of what changed it, and not again after: what
+   * counts for an update is what runs, whichever came first.
+   */
+  readonly storedInventory?: Readonly<Record<string, unknown>> | undefined;
   readonly posture?:
     | { readonly locked?: boolean | 'unknown' | undefined; readonly bootedAt?: string | undefined }
     | undefined;
@@ -33,7 +41,16 @@ const shows: Partial<Record<CommandType, (command: StoredCommand, evidence: Evid
     return Date.parse(posture.bootedAt) - clockAhead > handed;
   },
   [CommandType.Wipe]: (command, { device }) => isAfterHandOut(command, device.enrolledAt),
-  [CommandType.InstallUpdate]: (command, { inventory }) => inventory?.os?.version === command.parameters['version'],
+  [CommandType.InstallUpdate]: ({ parameters }, { inventory }) => {
+    const installed = installedVersion(inventory, { kind: 'os', name: 'os' });
+    return installed !== undefined && installed === parameters['version'];
+  },
+  [CommandType.ActivateUpdate]: ({ parameters }, { inventory, storedInventory }) => {
+    // Written by the command writer from its schema, so their form is known.
+    const { kind, name, version, back } = parameters as Pick<Artifact, 'kind' | 'name' | 'version'> & { back?: true };
+    const installed = installedVersion(inventory ?? storedInventory, { kind, name });
+    return installed !== undefined && (installed === version) !== (back === true);
+  },
   [CommandType.ApplyConfig]: (command, { reportedVersion, device }) => {
     const wanted = command.parameters['version'] ?? device.desiredVersion;
     return typeof wanted === 'number' && reportedVersion !== undefined && reportedVersion >= wanted;

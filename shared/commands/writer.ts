@@ -15,9 +15,18 @@ import { validate } from '../http/validate.ts';
 import { interlockGate } from '../interlock/command-gate.ts';
 import type { InterlockSettings } from '../interlock/settings.ts';
 import { type BreakGlass, breakGlassMinutes } from '../reviews/review.ts';
-import { type Command, type CommandId, CommandStatus, type StoredCommand } from './command.ts';
+import type { RolloutGrant } from '../rollouts/update-order.ts';
+import { type Command, type CommandId, CommandStatus, isRolloutType, type StoredCommand } from './command.ts';
 import { isOverdue, shown } from './expiry.ts';
-import { authorized, type CommandGate, deferralOf, GateRefusal, type Passage, passGates } from './gates/pipeline.ts';
+import {
+  authorized,
+  authorizedByRollout,
+  type CommandGate,
+  deferralOf,
+  GateRefusal,
+  type Passage,
+  passGates,
+} from './gates/pipeline.ts';
 import { insertCommand } from './insert.ts';
 import { changed, heldBack, isFinal, isUnanswered } from './life.ts';
 import {
@@ -49,7 +58,7 @@ export interface QueueRequest {
   readonly deviceId: DeviceId;
   /** The body of the request; checked here against `CommandRequest`, whoever calls. */
   readonly request: unknown;
-  /** `user:<sub>` */
+  /** `user:<sub>`, or `system:<function>` for what a rollout queues. */
   readonly requestedBy: string;
   /** How many devices the request that this belongs to is for. @default 1 */
   readonly devices?: number;
@@ -57,9 +66,11 @@ export interface QueueRequest {
   readonly approval?: Approval | undefined;
   /** In an emergency, instead of a second person. */
   readonly breakGlass?: BreakGlass | undefined;
+  /** The rollout that queues it, as it was read: what two people agreed to. Only `download-update` and `activate-update` ask. */
+  readonly rollout?: RolloutGrant | undefined;
   /** `Idempotency-Key`: the same key and request by the same person within 24 h gives the same command. */
   readonly idempotencyKey?: string | undefined;
-  /** The beginning of the audit record, from the decision that the caller may do this: `Guard.permit`. */
+  /** The beginning of the audit record, from the decision that the caller may do this: `Guard.permit`; for a rollout, what it does. */
   readonly entry: AuditEntry;
   readonly now: Date;
 }
@@ -145,7 +156,12 @@ async function tryToQueue(
 
 /** The gates, in their order. */
 const gatesOf = (tables: CommandTables, asked: QueueRequest): readonly CommandGate[] => [
-  async ({ requestedBy, now }) => ({ decision: authorized(asked.entry.policyIds ?? [], requestedBy, now) }),
+  async ({ request, requestedBy, now }) => ({
+    decision:
+      asked.rollout !== undefined && isRolloutType(request.type)
+        ? authorizedByRollout(asked.rollout.id, requestedBy, now)
+        : authorized(asked.entry.policyIds ?? [], requestedBy, now),
+  }),
   approvalGate(tables, asked),
   limiterGate(tables, asked),
   interlockGate(tables, asked.breakGlass !== undefined),
@@ -191,7 +207,8 @@ function recordOf(asked: QueueRequest, command: StoredCommand): AuditItem {
         commandId: id,
         type,
         expiresAt,
-        ...(approvedBy === undefined ? {} : { approvalId, approvedBy }),
+        ...(approvedBy === undefined ? {} : { approvedBy }),
+        ...(approvalId === undefined ? {} : { approvalId }),
         ...(breakGlass === undefined ? {} : { breakGlass: breakGlass.reasonCode, reviewId: breakGlass.reviewId }),
         decisions,
       },
@@ -242,7 +259,7 @@ function newCommand(
     expiresAt,
     requestedBy: asked.requestedBy,
     ...(request.reason === undefined ? {} : { reason: request.reason }),
-    ...secondPerson(asked),
+    ...secondPerson(asked, request),
     history: [{ status: CommandStatus.Queued, at, source: asked.requestedBy }],
     decisions,
     revision: 1,
@@ -253,7 +270,8 @@ function newCommand(
 }
 
 /** Who agreed to it, or that nobody did. */
-function secondPerson({ approval, breakGlass, now }: QueueRequest) {
+function secondPerson({ approval, breakGlass, rollout, now }: QueueRequest, { type }: CommandRequest) {
+  if (isRolloutType(type)) return rollout?.approvedBy === undefined ? {} : { approvedBy: rollout.approvedBy };
   if (approval?.decidedBy !== undefined) return { approvalId: approval.id, approvedBy: approval.decidedBy };
   if (breakGlass === undefined) return {};
   return { breakGlass: { ...breakGlass, reviewId: `rv-${ulid(now.getTime()).toLowerCase()}` } };

@@ -1,4 +1,4 @@
-import { CommandType } from '../commands/command.ts';
+import { CommandType, type OrderedType } from '../commands/command.ts';
 
 /** Actions of the authorization policies, as `policies/wardline.cedarschema` declares them (without the groups). */
 export const actions = [
@@ -56,8 +56,8 @@ export const actions = [
 ] as const;
 export type Action = (typeof actions)[number];
 
-/** The permission that a command of each type needs. */
-export const commandActions: Readonly<Record<CommandType, Action>> = {
+/** The permission that a command of each type needs. What only rollouts queue has none: nobody can be permitted to ask for it. */
+export const commandActions: Readonly<Record<OrderedType, Action>> = {
   [CommandType.Inventory]: 'RequestInventory',
   [CommandType.Message]: 'SendMessage',
   [CommandType.Lock]: 'LockDevice',

@@ -49,6 +49,8 @@ export function disruptionOf({ type, parameters }: CommandFacts, deviceClass: De
       // `idle` leaves the moment to the device. A phone may be trusted with that; where a patient may be connected, its
       // word that it is free comes first.
       return isPersonal(deviceClass) && parameters['activate'] !== 'now' ? undefined : Disruption.Installs;
+    case CommandType.ActivateUpdate:
+      return Disruption.Installs;
     default:
       return undefined;
   }

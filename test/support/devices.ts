@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { type Approval, type ApprovalContent, hashOf } from '../../shared/approvals/approval.ts';
 import { auditRecord } from '../../shared/audit/record.ts';
 import type { Table } from '../../shared/aws/dynamodb.ts';
+import { isRolloutType } from '../../shared/commands/command.ts';
 import { destructiveTypes } from '../../shared/commands/gates/approval.ts';
 import { CommandRequest } from '../../shared/commands/types.ts';
 import { queueCommand } from '../../shared/commands/writer.ts';
@@ -70,8 +71,9 @@ export function approved(content: ApprovalContent, now: number): Approval {
 /** The approval that a request needs, if it needs one and is one that can be stored at all. */
 function approvalFor(request: unknown, device: Device, now: number): Approval | undefined {
   const parsed = v.safeParse(CommandRequest, request);
-  if (!parsed.success || !destructiveTypes.has(parsed.output.type)) return undefined;
+  if (!parsed.success) return undefined;
   const { type, parameters } = parsed.output;
+  if (isRolloutType(type) || !destructiveTypes.has(type)) return undefined;
   return approved({ kind: 'command', type, parameters, deviceIds: [device.id] }, now);
 }
 

@@ -2,10 +2,11 @@ import { type Approval, ApprovalState, hashOf, stateOf } from '../../approvals/a
 import { canonicalJson } from '../../canonical-json.ts';
 import type { DeviceId } from '../../devices/device.ts';
 import type { BreakGlass } from '../../reviews/review.ts';
-import { CommandType } from '../command.ts';
+import { flawOfGrant, type RolloutGrant } from '../../rollouts/update-order.ts';
+import { CommandType, isRolloutType, type RolloutCommandType } from '../command.ts';
 import { Gate, type GateDecision, GateEffect } from './gate.ts';
 
-/** What takes two people for a single device already (R2). `install-update`: as long as no rollout asks for it. */
+/** What takes two people for a single device already (R2). */
 export const destructiveTypes: ReadonlySet<string> = new Set<string>([
   CommandType.Wipe,
   CommandType.InstallUpdate,
@@ -25,13 +26,16 @@ export interface ApprovalQuestion {
   readonly requestedBy: string;
   readonly approval?: Approval | undefined;
   readonly breakGlass?: BreakGlass | undefined;
+  /** The rollout that queues the command, as it was read. */
+  readonly rollout?: RolloutGrant | undefined;
   readonly now: Date;
 }
 
 /**
  * The two-person rule (R3; R12 for break-glass). Pure. An approval counts only when it is whole: its hash fits its
  * content, somebody else than the requester approved it, its hour is not over, and it names this device with these
- * parameters.
+ * parameters. What only rollouts queue stands on the rollout, whose plan two people agreed to, and on nothing else: neither
+ * an approval nor break-glass takes its place.
  */
 export function approvalDecision(question: ApprovalQuestion): GateDecision {
   const { type, devices, bulkWithoutApproval, requestedBy, approval, breakGlass, now } = question;
@@ -39,6 +43,7 @@ export function approvalDecision(question: ApprovalQuestion): GateDecision {
   const asked = { signal: 'requested by', value: requestedBy, source: requestedBy, at };
   const count = { signal: 'devices of the request', value: devices, source: requestedBy, at };
   const common = { gate: Gate.Approval, at, ruleId: 'R3', inputs: [asked, count] } as const;
+  if (isRolloutType(type)) return rolloutDecision(type, question);
   const destructive = destructiveTypes.has(type);
   if (!destructive && devices <= bulkWithoutApproval) {
     return { ...common, effect: GateEffect.Allow, reason: `${type} needs no second person.` };
@@ -82,6 +87,37 @@ export function approvalDecision(question: ApprovalQuestion): GateDecision {
     ? `${type} takes two people`
     : `More than ${bulkWithoutApproval} devices at once take two people`;
   return { ...common, effect: GateEffect.Approval, reason: `${why}.` };
+}
+
+/** What a rollout queues: its own artifact, while it is under way, and two people wanted it. */
+function rolloutDecision(
+  type: RolloutCommandType,
+  { parameters, requestedBy, rollout, now }: ApprovalQuestion,
+): GateDecision {
+  const at = now.toISOString();
+  const asked = { signal: 'requested by', value: requestedBy, source: requestedBy, at };
+  const common = { gate: Gate.Approval, at, ruleId: 'R3' } as const;
+  if (rollout === undefined) {
+    const reason = `Only a rollout asks for ${type}; make one, or ask for install-update.`;
+    return { ...common, effect: GateEffect.Deny, reason, inputs: [asked] };
+  }
+  const { id, state, submittedBy, approvedBy, digest } = rollout;
+  const flaw = flawOfGrant(rollout, { type, parameters });
+  const inputs = [
+    { signal: 'rollout', value: id, source: 'directory' },
+    { signal: 'rollout state', value: state, source: 'directory' },
+    { signal: 'approved by', value: approvedBy ?? 'nobody', source: approvedBy ?? 'directory' },
+    { signal: 'plan', value: digest ?? 'none', source: 'directory' },
+    asked,
+  ];
+  return flaw === undefined
+    ? {
+        ...common,
+        effect: GateEffect.Allow,
+        reason: `Two people want ${id}: ${submittedBy} and ${approvedBy}.`,
+        inputs,
+      }
+    : { ...common, effect: GateEffect.Deny, reason: `Rollout ${id} does not stand for it: ${flaw}.`, inputs };
 }
 
 /** What is wrong with an approval, if anything. */

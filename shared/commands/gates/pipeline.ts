@@ -89,6 +89,16 @@ export const authorized = (policyIds: readonly string[], requestedBy: string, no
   ],
 });
 
+/** The same for what a rollout queues: nobody was permitted this command; people were permitted to make and approve the rollout. */
+export const authorizedByRollout = (rolloutId: string, requestedBy: string, now: Date): GateDecision => ({
+  gate: Gate.Authorization,
+  at: now.toISOString(),
+  effect: GateEffect.Allow,
+  ruleId: 'R2',
+  reason: 'A rollout asks for it, and its approval decides.',
+  inputs: [{ signal: 'rollout', value: rolloutId, source: requestedBy, at: now.toISOString(), ageSeconds: 0 }],
+});
+
 /**
  * The decision that holds a command back the longest, if any does.
  */

@@ -73,7 +73,7 @@ export const CheckInMessage = v.object({
     v.pipe(
       JsonObject,
       v.description(
-        'Hardware and software. Send it when it changed. `os.version` is what verifies install-update. Leave out values that change all the time.',
+        'Hardware and software. Send it when it changed. `os.version` is what verifies install-update; activate-update is verified by the version of what it changed. Leave out values that change all the time.',
       ),
     ),
   ),

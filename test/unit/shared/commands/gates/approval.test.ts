@@ -6,13 +6,15 @@ import {
   nameOf,
   stateOf,
 } from '../../../../../shared/approvals/approval.ts';
-import { CommandType } from '../../../../../shared/commands/command.ts';
+import { CommandType, isRolloutType, type OrderedType } from '../../../../../shared/commands/command.ts';
 import {
   type ApprovalQuestion,
   approvalDecision,
   destructiveTypes,
 } from '../../../../../shared/commands/gates/approval.ts';
 import { defaultLimits } from '../../../../../shared/limits/limits.ts';
+import type { RolloutState } from '../../../../../shared/rollouts/rollout.ts';
+import { activationOrder, downloadOrder, type RolloutGrant } from '../../../../../shared/rollouts/update-order.ts';
 
 const now = new Date('2026-03-02T08:00:00.000Z');
 const ids = ['d-1', 'd-2', 'd-3', 'd-4'];
@@ -23,7 +25,7 @@ const deviceIds = fc.subarray(ids, { minLength: 1 });
 const content: fc.Arbitrary<ApprovalContent> = fc.oneof(
   fc.record({
     kind: fc.constant('command' as const),
-    type: fc.constantFrom(...Object.values(CommandType)),
+    type: fc.constantFrom(...Object.values(CommandType).filter((one): one is OrderedType => !isRolloutType(one))),
     parameters,
     deviceIds,
   }),
@@ -79,7 +81,10 @@ describe('approvalDecision', () => {
     fc.assert(
       fc.property(question, (asked) => {
         const { effect } = approvalDecision(asked);
-        if (effect !== 'allow' || (!destructiveTypes.has(asked.type) && asked.devices <= 25)) return;
+        if (effect !== 'allow') return;
+        // Without a rollout none of these ever goes, whatever else is said.
+        expect(isRolloutType(asked.type)).toBe(false);
+        if (!destructiveTypes.has(asked.type) && asked.devices <= 25) return;
         const given = asked.approval;
         expect(given).toBeDefined();
         if (given === undefined || given.content.kind === 'limits') throw new Error('nobody agreed to this');
@@ -143,6 +148,162 @@ describe('approvalDecision', () => {
     expect(approvalDecision({ ...locate, devices: 25 }).effect).toBe('allow');
     expect(approvalDecision({ ...locate, devices: 26 }).effect).toBe('approval');
     expect(approvalDecision({ ...locate, devices: 26, breakGlass }).effect).toBe('deny');
+  });
+});
+
+const definition = {
+  name: 'Pumps 4.2',
+  artifact: {
+    kind: 'firmware',
+    name: 'Infuse firmware',
+    version: '4.2.0',
+    sha256: 'ab'.repeat(32),
+    signature: 'c2lnbmF0dXJl',
+    url: 'https://updates.example/infuse-4.2.0.bin',
+  },
+  selection: {},
+  waves: [],
+  order: 'pilot-first',
+  onStop: 'pause',
+  wayBack: 'The slot before.',
+  soakHours: 24,
+} as const satisfies RolloutGrant['definition'];
+
+describe('approvalDecision, for what a rollout queues', () => {
+  const states: readonly RolloutState[] = [
+    'draft',
+    'planned',
+    'awaiting-approval',
+    'scheduled',
+    'running',
+    'soaking',
+    'completed',
+    'paused',
+    'aborting',
+    'aborted',
+    'rolling-back',
+    'rolled-back',
+    'rollback-partial',
+    'rejected',
+    'expired',
+    'superseded',
+  ];
+  const someone = fc.option(person, { nil: undefined });
+  const rollout: fc.Arbitrary<RolloutGrant> = fc
+    .record({
+      state: fc.constantFrom(...states),
+      createdBy: person,
+      submittedBy: someone,
+      approvedBy: someone,
+      digest: fc.option(fc.constant('d1'), { nil: undefined }),
+    })
+    .map(
+      ({ submittedBy, approvedBy, digest, ...rest }): RolloutGrant => ({
+        id: 'ro-1',
+        definition,
+        ...rest,
+        ...(submittedBy === undefined ? {} : { submittedBy }),
+        ...(approvedBy === undefined ? {} : { approvedBy }),
+        ...(digest === undefined ? {} : { digest }),
+      }),
+    );
+  const whole: RolloutGrant = {
+    id: 'ro-1',
+    definition,
+    state: 'running',
+    createdBy: 'user:a',
+    submittedBy: 'user:a',
+    approvedBy: 'user:b',
+    digest: 'd1',
+  };
+  const orders = [downloadOrder(whole), activationOrder(whole, 'forward'), activationOrder(whole, 'back')] as const;
+  const ask = (grant: RolloutGrant | undefined, order: (typeof orders)[number], more: Partial<ApprovalQuestion> = {}) =>
+    approvalDecision({
+      ...order,
+      deviceId: 'd-1',
+      devices: 1,
+      bulkWithoutApproval: 25,
+      requestedBy: 'system:rollout-progress',
+      rollout: grant,
+      now,
+      ...more,
+    });
+
+  test('goes only while it is under way, and when another person than who made or submitted it approved its plan', () => {
+    fc.assert(
+      fc.property(rollout, fc.constantFrom(...orders), (grant, order) => {
+        const { createdBy, submittedBy, approvedBy, digest, state } = grant;
+        const underWay =
+          order.parameters['back'] === true ? state === 'rolling-back' : state === 'running' || state === 'soaking';
+        const twoPeople =
+          submittedBy !== undefined &&
+          approvedBy !== undefined &&
+          approvedBy !== submittedBy &&
+          approvedBy !== createdBy;
+        const allowed = underWay && twoPeople && digest !== undefined;
+        expect(ask(grant, order).effect).toBe(allowed ? 'allow' : 'deny');
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('goes only with exactly the artifact of the rollout', () => {
+    const members = fc.constantFrom(
+      'rolloutId',
+      'kind',
+      'name',
+      'version',
+      'sha256',
+      'signature',
+      'url',
+      'back',
+      'more',
+    );
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...orders),
+        members,
+        fc.option(fc.string(), { nil: undefined }),
+        (order, name, value) => {
+          const grant: RolloutGrant = {
+            ...whole,
+            state: order.parameters['back'] === true ? 'rolling-back' : 'running',
+          };
+          expect(ask(grant, order).effect).toBe('allow');
+          fc.pre(order.parameters[name] !== value);
+          const { [name]: _before, ...others } = order.parameters;
+          const changed = value === undefined ? others : { ...others, [name]: value };
+          expect(ask(grant, { ...order, parameters: changed }).effect).toBe('deny');
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('names the rollout and who approved it', () => {
+    const decision = ask(whole, orders[1]);
+    expect(decision).toMatchObject({ gate: 'approval', effect: 'allow', ruleId: 'R3' });
+    expect(decision.reason).toBe('Two people want ro-1: user:a and user:b.');
+    expect(decision.inputs).toContainEqual({ signal: 'rollout', value: 'ro-1', source: 'directory' });
+    expect(decision.inputs).toContainEqual({ signal: 'approved by', value: 'user:b', source: 'user:b' });
+  });
+
+  test('goes neither with an approval nor in an emergency, when no rollout asks', () => {
+    const breakGlass = { reasonCode: 'active-attack', text: 'devices are being stolen' } as const;
+    for (const order of orders) {
+      const denied = ask(undefined, order, { requestedBy: 'user:a', breakGlass });
+      expect(denied).toMatchObject({ effect: 'deny', ruleId: 'R3' });
+      expect(denied.reason).toBe(`Only a rollout asks for ${order.type}; make one, or ask for install-update.`);
+    }
+  });
+
+  test('opens no other door: a rollout does not stand for what people ask for', () => {
+    fc.assert(
+      fc.property(question, (asked) => {
+        fc.pre(!isRolloutType(asked.type));
+        expect(approvalDecision({ ...asked, rollout: whole })).toEqual(approvalDecision(asked));
+      }),
+    );
   });
 });
 
