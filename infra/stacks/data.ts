@@ -28,7 +28,7 @@ export interface DataStackProps extends StackProps {
 export class DataStack extends Stack {
   /** One partition for each device; see `docs/tables.md`. */
   readonly devices: TableV2;
-  /** Sites, care units, enrolment tokens, imports. */
+  /** Sites, care units, enrolment tokens, imports, rollouts. */
   readonly directory: TableV2;
   /** Audit records, locked against change and deletion for `retention.auditYears`. */
   readonly audit: Bucket;
@@ -40,6 +40,10 @@ export class DataStack extends Stack {
   readonly imports: Bucket;
   /** ARN pattern of the objects in `imports`, in the form in which other stacks refer to it. */
   readonly importObjects: string;
+  /** Plans of rollouts: which device comes when. */
+  readonly rollouts: Bucket;
+  /** ARN pattern of the plans in `rollouts`, in the form in which other stacks refer to it. */
+  readonly planObjects: string;
   /** Signs device certificates; the private key never leaves KMS. */
   readonly deviceAuthorityKey: Key;
   /** Signs what each day of the audit archive holds; verifying needs its public key alone. */
@@ -53,7 +57,7 @@ export class DataStack extends Stack {
 
     const dataKey = new DataKey(this, 'DataKey', {
       alias: `alias/${name}-data`,
-      description: 'Devices and Directory tables, imports',
+      description: 'Devices and Directory tables, imports, plans of rollouts',
       throughServices: ['dynamodb', 's3'],
     });
     const auditKey = new DataKey(this, 'AuditKey', {
@@ -112,6 +116,13 @@ export class DataStack extends Stack {
           projectionType: ProjectionType.INCLUDE,
           // Only what seldom changes: an index entry that follows every check-in would double the cost of a heartbeat.
           nonKeyAttributes: deviceListAttributes,
+        },
+        {
+          indexName: 'byRollout',
+          partitionKey: { name: 'gsi2pk', type: AttributeType.STRING },
+          sortKey: { name: 'gsi2sk', type: AttributeType.STRING },
+          // Lists of executions, and the choice of who comes next, need all of them.
+          projectionType: ProjectionType.ALL,
         },
       ],
     });
@@ -183,6 +194,22 @@ export class DataStack extends Stack {
       ],
     });
     this.importObjects = `${this.exportValue(this.imports.bucketArn)}/*`;
+    this.rollouts = new Bucket(this, 'Rollouts', {
+      ...bucket,
+      encryption: BucketEncryption.KMS,
+      encryptionKey: dataKey,
+      bucketKeyEnabled: true,
+      serverAccessLogsBucket: asBucket(accessLogs),
+      serverAccessLogsPrefix: 'rollouts/',
+      lifecycleRules: [
+        {
+          expiration: Duration.days(planDays),
+          noncurrentVersionExpiration: Duration.days(1),
+          abortIncompleteMultipartUploadAfter: Duration.days(1),
+        },
+      ],
+    });
+    this.planObjects = `${this.exportValue(this.rollouts.bucketArn)}/plans/*`;
 
     acknowledge(accessLogs, {
       'HIPAA.Security-S3DefaultEncryptionKMS': 'S3 delivers access logs only to buckets with S3-managed encryption.',
@@ -202,6 +229,10 @@ export class DataStack extends Stack {
       'HIPAA.Security-S3BucketReplicationEnabled':
         'Holds copies of files that their senders still have, for a limited time.',
     });
+    acknowledge(this.rollouts, {
+      'HIPAA.Security-S3BucketReplicationEnabled':
+        'A plan is made anew from the tables by a request; its digest, which people approve, is in the Directory table.',
+    });
 
     new CfnOutput(this, 'DevicesTable', { value: this.devices.tableName });
     new CfnOutput(this, 'DirectoryTable', { value: this.directory.tableName });
@@ -211,6 +242,9 @@ export class DataStack extends Stack {
 
 /** What a list of devices is filtered by; what it shows is read from the devices of the page. */
 const deviceListAttributes = ['platform', 'class', 'ownership', 'lifecycle', 'user', 'compliance'];
+
+/** Days that a plan is kept: a rollout takes a year at most, and its executions are kept for 400 days after that. */
+const planDays = 800;
 
 /** Object Lock counts days; leap days are on the side of keeping. */
 function daysOfYears(years: number): number {

@@ -126,7 +126,8 @@ function loadsOf(waves: readonly (readonly PlannedDevice[])[], present: Readonly
   return [...loads.values()];
 }
 
-function digestOf(siteId: string, waves: readonly (readonly PlannedDevice[])[]): string {
+/** The digest of a site's plan: who comes when. Lower-case hex. */
+export function digestOf(siteId: string, waves: readonly (readonly PlannedDevice[])[]): string {
   const digest = createHash('sha256').update(`${siteId}\n`);
   for (const [wave, devices] of waves.entries()) {
     digest.update(`${wave}\n${devices.map(({ id }) => id).join('\n')}\n`);

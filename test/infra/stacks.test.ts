@@ -48,6 +48,7 @@ describe('what must outlive a deployment', () => {
     }
     expect(devices?.Properties['GlobalSecondaryIndexes']).toMatchObject([
       { IndexName: 'bySite', Projection: { ProjectionType: 'INCLUDE' } },
+      { IndexName: 'byRollout', Projection: { ProjectionType: 'ALL' } },
     ]);
     expect(directory?.Properties['GlobalSecondaryIndexes']).toMatchObject([
       { IndexName: 'byKind', Projection: { ProjectionType: 'ALL' } },

@@ -103,6 +103,7 @@ function transactionUnits(input: Record<string, unknown>): number {
   return members.reduce((sum: number, member: { Put?: { Item: Record<string, unknown> } }) => {
     if (member.Put === undefined) return sum + 2;
     const kilobytes = Math.ceil(Buffer.byteLength(JSON.stringify(member.Put.Item)) / 1_024);
-    return sum + 2 * kilobytes + ('gsi1pk' in member.Put.Item ? 2 : 0);
+    const indexes = Number('gsi1pk' in member.Put.Item) + Number('gsi2pk' in member.Put.Item);
+    return sum + 2 * kilobytes + 2 * indexes;
   }, 0);
 }

@@ -5,7 +5,7 @@ import { databasePort } from './start-database.ts';
 
 /** The run's DynamoDB Local, with as many tables of its own as a test wants (transactions may span them). */
 export interface TestDatabase {
-  /** A new, empty table with the keys of the deployed ones and this index. */
+  /** A new, empty table with the keys of the deployed ones and their indexes, of which this is the first. */
   table(index: 'bySite' | 'byKind'): Promise<Table>;
   stop(): Promise<void>;
 }
@@ -35,10 +35,19 @@ export async function startTestDatabase(): Promise<TestDatabase> {
         new CreateTableCommand({
           TableName: table.name,
           BillingMode: 'PAY_PER_REQUEST',
-          AttributeDefinitions: [key('pk'), key('sk'), key('gsi1pk'), key('gsi1sk')],
+          AttributeDefinitions: [
+            'pk',
+            'sk',
+            'gsi1pk',
+            'gsi1sk',
+            ...(index === 'bySite' ? ['gsi2pk', 'gsi2sk'] : []),
+          ].map(key),
           KeySchema: schema('pk', 'sk'),
           GlobalSecondaryIndexes: [
             { IndexName: index, KeySchema: schema('gsi1pk', 'gsi1sk'), Projection: projections[index] },
+            ...(index === 'bySite'
+              ? [{ IndexName: 'byRollout', KeySchema: schema('gsi2pk', 'gsi2sk'), Projection: projections.byRollout }]
+              : []),
           ],
         }),
       );
@@ -54,7 +63,8 @@ export async function startTestDatabase(): Promise<TestDatabase> {
 }
 
 /** As in the template: what is read from an index must be in it. */
-const projections: Record<'bySite' | 'byKind', Projection> = {
+const projections: Record<'bySite' | 'byKind' | 'byRollout', Projection> = {
+  byRollout: { ProjectionType: 'ALL' },
   byKind: { ProjectionType: 'ALL' },
   bySite: {
     ProjectionType: 'INCLUDE',
