@@ -177,7 +177,7 @@ function missingWords(own: TestResult, pooled: TestResult, what: string): string
  * How many devices of this wave must still come through, with no other failure: until its own evidence promotes and that
  * of all waves does not stop, or until that of all waves promotes and its own does not point the other way.
  */
-function successesMissing(own: TestResult, pooled: TestResult): number {
+export function successesMissing(own: TestResult, pooled: TestResult): number {
   const alone = Math.max(
     own.successesToPromote,
     pooled.verdict === Verdict.Stop ? Math.max(1, successesUntil(pooled, pooled.stopAt)) : 0,

@@ -1,0 +1,92 @@
+import * as v from 'valibot';
+import type { AuditRecord } from '../audit/record.ts';
+
+/** One line of a rollout's timeline. */
+export interface TimelineEntry {
+  readonly id: string;
+  readonly at: string;
+  /** `user:<sub>` or `system:<function>` */
+  readonly actor: string;
+  readonly action: string;
+  /** One or two sentences. */
+  readonly words: string;
+}
+
+/** Of what changed, what sentences are made of; anything of another shape is left out of them. */
+const Facts = v.object({
+  state: v.fallback(v.optional(v.string()), undefined),
+  name: v.fallback(v.optional(v.string()), undefined),
+  artifact: v.fallback(v.optional(v.string()), undefined),
+  site: v.fallback(v.optional(v.string()), undefined),
+  deviceId: v.fallback(v.optional(v.string()), undefined),
+  kind: v.fallback(v.optional(v.string()), undefined),
+  words: v.fallback(v.optional(v.string()), undefined),
+  approveUntil: v.fallback(v.optional(v.string()), undefined),
+  devices: v.fallback(v.optional(v.array(v.number())), undefined),
+  failed: v.fallback(v.optional(v.number()), undefined),
+  clonedFrom: v.fallback(v.optional(v.string()), undefined),
+  waves: v.fallback(
+    v.array(
+      v.object({
+        name: v.string(),
+        state: v.string(),
+        words: v.optional(v.string()),
+        until: v.optional(v.string()),
+      }),
+    ),
+    [],
+  ),
+});
+type Facts = v.InferOutput<typeof Facts>;
+
+/** What was done, without the actor; the state that it led to is said by the sentences on waves and states. */
+const deeds: Readonly<Record<string, (facts: Facts, before: Facts) => string>> = {
+  CreateRollout: ({ name = '', artifact = '', clonedFrom }) =>
+    `made the draft "${name}" of ${artifact}${clonedFrom === undefined ? '' : ` after ${clonedFrom}`}`,
+  EditRollout: ({ name = '' }) => `changed it to "${name}"; plan and approval are void`,
+  RequestPlan: () => 'asked for a plan',
+  PlanRollout: ({ devices = [] }) =>
+    `planned ${devices.reduce((sum, each) => sum + each, 0)} devices in ${devices.filter((each) => each > 0).length} waves`,
+  FailPlan: ({ words = '' }) => `could not plan it: ${words}`,
+  SubmitRollout: ({ approveUntil = '' }) => `submitted it; another person must approve it until ${approveUntil}`,
+  ApproveRollout: () => 'approved the plan',
+  RejectRollout: () => 'refused it',
+  ExpireRollout: () => 'found that nobody approved or started it in time',
+  StartRollout: () => 'started it',
+  PauseRollout: ({ words = '' }) => `paused it: ${words}`,
+  ResumeRollout: () => 'resumed it',
+  SkipSite: ({ site = '' }) => `left out site ${site}`,
+  PromoteWave: () => 'promoted a wave by hand',
+  JudgeWave: () => 'judged the wave',
+  ReportSafetyEvent: ({ deviceId = '', kind = '' }) => `reported of ${deviceId}: ${kind}`,
+  CompleteRollout: () => 'completed it',
+  AbortRollout: () => 'aborted it; what is being activated is finished first',
+  SettleRollout: () => 'found that all activations are finished',
+  RollBackRollout: () => 'began the way back',
+  FinishRollBack: ({ failed = 0 }) =>
+    failed === 0 ? 'found all devices back' : `found that ${failed} devices did not get back`,
+  SupersedeRollout: () => 'replaced it by a newer one',
+};
+
+/** The record as a line that people read. Attempts that were denied or refused say so. */
+export function timelineEntry(record: AuditRecord): TimelineEntry {
+  const { id, at, actor, action } = record;
+  return { id, at, actor, action, words: wordsOf(record) };
+}
+
+function wordsOf({ actor, action, outcome, reason, before, after }: AuditRecord): string {
+  if (outcome !== 'allowed') {
+    return `${actor} tried ${action} and was ${outcome}${reason === undefined ? '.' : `: ${reason}`}`;
+  }
+  const [was, is] = [v.parse(Facts, before ?? {}), v.parse(Facts, after ?? {})];
+  const deed = deeds[action]?.(is, was) ?? action;
+  const why = reason === undefined || reason === is.words ? '' : ` Reason: ${ended(reason)}`;
+  const moved = is.state !== undefined && was.state !== undefined && is.state !== was.state;
+  const state = moved ? ` It is now ${is.state}.` : '';
+  return `${ended(`${actor} ${deed}`)}${why}${is.waves.map(waveWords).join('')}${state}`;
+}
+
+const waveWords = ({ name, state, words, until }: Facts['waves'][number]): string =>
+  ` Wave "${name}" is ${state}${until === undefined ? '' : ` until ${until}`}${words === undefined ? '.' : `: ${ended(words)}`}`;
+
+const ended = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
