@@ -14,6 +14,10 @@ export const AlertKind = {
   LimitReached: 'limit-reached',
   BreakGlass: 'break-glass',
   ReviewOverdue: 'review-overdue',
+  /** A gate or a safety event stopped a rollout: for good. */
+  RolloutStopped: 'rollout-stopped',
+  /** A wave of a rollout does not go on before a person has looked at it. */
+  RolloutHeld: 'rollout-held',
 } as const;
 export type AlertKind = (typeof AlertKind)[keyof typeof AlertKind];
 

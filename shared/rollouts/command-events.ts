@@ -1,12 +1,9 @@
-import { CommandStatus, type StoredCommand } from '../commands/command.ts';
+import { CommandStatus, CommandType, isRolloutType, type StoredCommand } from '../commands/command.ts';
 import type { GateDecision } from '../commands/gates/gate.ts';
 import { interlockReason } from './admission.ts';
 import { DeferralReason } from './deferral.ts';
 import { type Execution, type ExecutionEvent, FailureClass, isFinal } from './execution.ts';
 import type { SafetyEvent } from './gate.ts';
-
-/** What a device does for a rollout. */
-export const RolloutCommand = { Download: 'download-update', Activate: 'activate-update' } as const;
 
 /** A device that defers says until when, or is asked again after this, milliseconds: as the writer of commands does. */
 const relook = 15 * 60_000;
@@ -20,7 +17,7 @@ const relook = 15 * 60_000;
  */
 export function eventFor(execution: Execution, command: StoredCommand, now: number): ExecutionEvent | undefined {
   if (!isFor(execution, command)) return undefined;
-  const downloads = command.type === RolloutCommand.Download;
+  const downloads = command.type === CommandType.DownloadUpdate;
   if (isFinal(execution)) return returned(execution, command);
   if (downloads !== isFetching(execution)) return undefined;
   switch (command.status) {
@@ -43,7 +40,7 @@ export function eventFor(execution: Execution, command: StoredCommand, now: numb
 
 /** Whether the command is one of this execution. */
 function isFor({ rolloutId, direction, artifactKind }: Execution, { type, parameters }: StoredCommand): boolean {
-  if (type !== RolloutCommand.Download && type !== RolloutCommand.Activate) return false;
+  if (!isRolloutType(type)) return false;
   const back = parameters['back'] === true ? 'back' : 'forward';
   return parameters['rolloutId'] === rolloutId && parameters['kind'] === artifactKind && back === direction;
 }
@@ -57,7 +54,7 @@ function isFetching({ status }: Execution): boolean {
 
 /** A device that was given up, and shows that it works. */
 function returned(execution: Execution, { type, status, history }: StoredCommand): ExecutionEvent | undefined {
-  if (type !== RolloutCommand.Activate || !execution.outOfService) return undefined;
+  if (type !== CommandType.ActivateUpdate || !execution.outOfService) return undefined;
   const works = status === CommandStatus.Verified || isRolledBack(history.at(-1)?.reason);
   return works ? { kind: 'returned' } : undefined;
 }
@@ -126,7 +123,7 @@ const reasons: readonly DeferralReason[] = Object.values(DeferralReason);
  * its detail. Undefined for all others.
  */
 export function safetyOf(command: StoredCommand): SafetyEvent | undefined {
-  if (command.type !== RolloutCommand.Activate) return undefined;
+  if (command.type !== CommandType.ActivateUpdate) return undefined;
   const last = command.history.at(-1);
   const said = [last?.status === CommandStatus.Failed ? last.reason : undefined, membersOf(command.detail)['safety']];
   const kind = said.find((word) => word === 'alarm-path-lost' || word === 'not-returned-to-service');

@@ -68,6 +68,8 @@ export interface Execution {
   readonly status: ExecutionStatus;
   /** When it was told to download (RFC 3339). */
   readonly dispatchedAt?: string;
+  /** When it was let in (RFC 3339): from then on it may run the new version, whatever came of it. */
+  readonly activatedAt?: string;
   /** Since when it is in this state (RFC 3339, our clock). */
   readonly since: string;
   /** Taken away from the unit, and not known to have come back: counts against the unit's spares, even after the end. */
@@ -107,6 +109,13 @@ const finals: ReadonlySet<ExecutionState> = new Set([
 
 /** Whether it came to its end. */
 export const isFinal = ({ status }: Pick<Execution, 'status'>): boolean => finals.has(status.state);
+
+/** Whether an execution in this state, by its name, came to its end. */
+export const isFinalState = (state: string): boolean => finals.has(state as ExecutionState);
+
+/** Whether a device must be told to go back when its rollout does: it was let in, and did not go back by itself. */
+export const mustGoBack = ({ direction, activatedAt, status }: Execution): boolean =>
+  direction === 'forward' && activatedAt !== undefined && finals.has(status.state) && status.state !== 'rolled-back';
 
 /** From which states an event leads on. What comes from elsewhere came twice, late or out of order, and changes nothing. */
 const origins: Readonly<Record<ExecutionEvent['kind'], readonly ExecutionState[]>> = {
@@ -151,6 +160,7 @@ export function advance(execution: Execution, event: ExecutionEvent, expected: n
     ...execution,
     status,
     ...(event.kind === 'dispatch' ? { dispatchedAt: timestamp(at) } : {}),
+    ...(event.kind === 'activate' ? { activatedAt: timestamp(at) } : {}),
     since: status === execution.status ? execution.since : timestamp(at),
     outOfService: isOutOfService(execution, event, status),
     version: execution.version + 1,
