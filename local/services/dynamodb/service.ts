@@ -57,7 +57,10 @@ export const dynamoDbService = (
         : undefined;
       if (permissionsOf === undefined) throw notEmulated('DynamoDB', operation);
       const input = Fields.parse(request.body);
-      const permissions: readonly Permission[] = permissionsOf(input, arn);
+      const permissions: readonly Permission[] = permissionsOf(input, {
+        arn,
+        partitionKey: (table, index) => tables.partitionKey(table, index),
+      });
       const names = tablesOf(permissions);
       return {
         operation,

@@ -20,6 +20,8 @@ const CHANGE_LIMIT = 30_000;
 /** What is remembered of a table beside what DynamoDB Local knows. */
 interface TableRecord {
   readonly keyArn?: string;
+  /** Names of the partition keys: of the table under `''`, of its indexes under their names. */
+  readonly partitionKeys: Readonly<Record<string, string>>;
 }
 
 const SPACE = 'dynamodb/table';
@@ -46,6 +48,18 @@ const indexShape = (index: Json): string => {
     projection['ProjectionType'] ?? 'ALL',
     Array.isArray(attributes) ? [...attributes].map(String).sort() : [],
   ]);
+};
+
+const partitionKeysOf = ({ keys, globalIndexes, localIndexes }: TableDefinition): Record<string, string> => {
+  const hash = (schema: Json | undefined) => {
+    const key = Array.isArray(schema) ? schema.find((part) => object(part)['KeyType'] === 'HASH') : undefined;
+    return String(object(key)['AttributeName'] ?? '');
+  };
+  const indexes = [...globalIndexes, ...localIndexes].map((index) => [
+    indexName(index),
+    hash(object(index)['KeySchema']),
+  ]);
+  return { ...Object.fromEntries(indexes), '': hash(keys) };
 };
 
 const requestIndex = (index: Json): JsonObject => {
@@ -78,6 +92,11 @@ export class TableRegistry {
     return tableKeyPermissions(this.#cloud, tables);
   }
 
+  /** The name of the partition key of a table or of one of its indexes. */
+  partitionKey(table: string, index = ''): string | undefined {
+    return this.#cloud.store.get<TableRecord>(SPACE, table)?.partitionKeys[index];
+  }
+
   /** Creates the table, or brings one that is there in line with the template. */
   async create(resource: ResourceRequest, definition: TableDefinition): Promise<CreatedResource> {
     const name = definition.name ?? this.#cloud.physicalName(resource);
@@ -85,7 +104,11 @@ export class TableRegistry {
     if (existing === undefined) await this.#create(name, definition);
     else await this.#update(name, existing, definition);
     await this.#timeToLive(name, definition.timeToLive);
-    const record: TableRecord = definition.keyArn === undefined ? {} : { keyArn: definition.keyArn };
+    const { keyArn } = definition;
+    const record: TableRecord = {
+      ...(keyArn === undefined ? {} : { keyArn }),
+      partitionKeys: partitionKeysOf(definition),
+    };
     this.#cloud.store.put(SPACE, name, record);
     if (definition.policy !== undefined) {
       this.#cloud.resourcePolicy(this.#cloud.arn('dynamodb', `table/${name}`), definition.policy);

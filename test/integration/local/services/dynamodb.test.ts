@@ -100,6 +100,9 @@ describe('DynamoDB', () => {
       'dynamodb:DeleteItem table/Test-Devices',
       'dynamodb:ConditionCheckItem table/Test-Devices',
     ]);
+    // By the names of the keys that the template gives the table and its index.
+    const keys = harness.asked.map(({ context }) => context?.['dynamodb:leadingkeys']);
+    expect(keys).toEqual([['d'], ['d'], ['s'], ['d', 'd'], ['d'], ['d']]);
   });
 
   test('a call that the role may not make changes nothing', async () => {
