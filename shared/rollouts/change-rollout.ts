@@ -1,24 +1,22 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type AuditItem, AuditOutcome, auditRecord } from '../audit/record.ts';
 import type { WritePart } from '../devices/store.ts';
 import { answerWaits } from './answer-waits.ts';
+import { changeRecord } from './change-record.ts';
 import { type Engine, engineActor } from './engine.ts';
-import { rolloutPartition } from './keys.ts';
 import { advanceRollout, type Rollout, type RolloutEvent } from './rollout.ts';
 import { getRollout, type StoredRollout, saveRollout } from './rollout-store.ts';
 
 /** What is to happen to a rollout, and what tells of it. */
 export interface WantedChange {
   readonly event: RolloutEvent;
-  /** What the audit trail and people are told, once the change is known; undefined when it changes nothing worth keeping. */
-  readonly told: (after: Rollout) => Told | undefined;
-}
-
-/** How a change is told. */
-export interface Told {
-  readonly audit: AuditItem;
+  /** Why, in words, for the audit trail. */
+  readonly reason?: string;
+  /** What the decision was made on, for the audit trail. */
+  readonly grounds?: Readonly<Record<string, unknown>>;
+  /** Whether it changes anything that anybody looks at. @default always */
+  readonly isNews?: (after: Rollout) => boolean;
   /** Alerts, in the same transaction. */
-  readonly parts?: readonly WritePart[];
+  readonly parts?: (after: Rollout) => readonly WritePart[];
 }
 
 /** Tries while others change the same rollout: each that fails means that somebody else's succeeded. */
@@ -34,7 +32,7 @@ const tries = 12;
 export async function changeRollout(
   engine: Engine,
   rolloutId: string,
-  decide: (rollout: StoredRollout) => Promise<WantedChange | undefined>,
+  decide: (rollout: StoredRollout) => Promise<WantedChange | undefined> | WantedChange | undefined,
   now: Date,
 ): Promise<StoredRollout | undefined> {
   for (let tried = 0; tried < tries; tried += 1) {
@@ -43,11 +41,11 @@ export async function changeRollout(
     const wanted = await decide(before);
     if (wanted === undefined) return before;
     const next = advanceRollout(before, wanted.event, before.version, now.getTime());
-    if (!next.ok) return before;
-    const told = wanted.told(next.value);
-    if (told === undefined) return before;
-    if (await saveRollout(engine.directory, before, next.value, [told.audit], told.parts)) {
-      const after = { ...kept(before), ...next.value };
+    if (!next.ok || wanted.isNews?.(next.value) === false) return before;
+    const after: StoredRollout = { ...kept(before), ...next.value };
+    if (
+      await saveRollout(engine.directory, before, after, [recordOf(before, after, wanted, now)], wanted.parts?.(after))
+    ) {
       await answerWaits(engine, after, now);
       return after;
     }
@@ -59,16 +57,8 @@ export async function changeRollout(
 /** What a change leaves as it is. */
 const kept = ({ createdAt, plan }: StoredRollout) => ({ createdAt, ...(plan === undefined ? {} : { plan }) });
 
-/** The audit record of a decision of the engine: it is also the rollout's timeline. */
-export const decisionRecord = (
-  { id }: Pick<Rollout, 'id'>,
-  action: string,
-  reason: string,
-  after: Readonly<Record<string, unknown>>,
-  now: Date,
-): AuditItem =>
-  auditRecord(
-    rolloutPartition(id),
-    { actor: engineActor, action, resource: `rollout/${id}`, outcome: AuditOutcome.Allowed, reason, after },
-    now,
-  );
+function recordOf(before: Rollout, after: Rollout, { event, reason, grounds }: WantedChange, now: Date) {
+  const changer = { actor: engineActor, ...(reason === undefined ? {} : { reason }) };
+  const record = changeRecord(before, after, event, changer, now);
+  return grounds === undefined ? record : { ...record, after: { ...record.after, grounds } };
+}
