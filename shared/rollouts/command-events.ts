@@ -28,7 +28,7 @@ export function eventFor(execution: Execution, command: StoredCommand, now: numb
     case CommandStatus.Failed:
       return failure(execution, command.history.at(-1)?.reason);
     case CommandStatus.Deferred:
-      return deferral(command, now);
+      return deferral(execution, command, now);
     case CommandStatus.Expired:
       return { kind: 'time-out' };
     case CommandStatus.Cancelled:
@@ -93,14 +93,20 @@ function failure({ status }: Execution, reason = ''): ExecutionEvent {
 }
 
 /** Why the device waits, and until when: by its own word, or because a gate said so. */
-function deferral(command: StoredCommand, now: number): ExecutionEvent | undefined {
+function deferral(execution: Execution, command: StoredCommand, now: number): ExecutionEvent | undefined {
   const last = command.history.at(-1);
-  const wanted = Date.parse(command.deferredUntil ?? last?.until ?? '');
-  // Without a time, or with one that is over, it would wait for ever or not at all.
+  if (last === undefined) return undefined;
+  const wanted = Date.parse(command.deferredUntil ?? last.until ?? '');
+  // Without a time it would wait for ever.
   const until = Number.isNaN(wanted) ? now + relook : wanted;
-  if (until <= now) return undefined;
-  const decision = command.decisions?.findLast(({ gate, reason }) => gate === last?.source && reason === last.reason);
-  return { kind: 'defer', reason: deferralReason(last?.source ?? 'device', last?.reason ?? '', decision), until };
+  const decision = command.decisions?.findLast(({ gate, reason }) => gate === last.source && reason === last.reason);
+  const reason = deferralReason(last.source, last.reason ?? '', decision);
+  if (execution.status.state === 'activating') {
+    // Only a word that the device said after it was let in gives the activation back; one from before comes late.
+    const after = last.source === 'device' && Date.parse(last.at) > Date.parse(execution.since);
+    return after ? { kind: 'given-back', reason, until: Math.max(until, now + 60_000) } : undefined;
+  }
+  return until > now ? { kind: 'defer', reason, until } : undefined;
 }
 
 function deferralReason(source: string, words: string, decision: GateDecision | undefined): DeferralReason {

@@ -87,6 +87,8 @@ export type ExecutionEvent =
   | { readonly kind: 'staged'; readonly sha256: string }
   | { readonly kind: 'arm' }
   | { readonly kind: 'activate'; readonly admission: Admitted }
+  /** The device was let in, has not begun, and says "not now". */
+  | { readonly kind: 'given-back'; readonly reason: DeferralReason; readonly until: number }
   | { readonly kind: 'installed' }
   | { readonly kind: 'verified' }
   | { readonly kind: 'failed'; readonly class: FailureClass }
@@ -126,6 +128,7 @@ const origins: Readonly<Record<ExecutionEvent['kind'], readonly ExecutionState[]
   staged: ['queued', 'deferred'],
   arm: ['staged'],
   activate: ['armed'],
+  'given-back': ['activating'],
   installed: ['activating'],
   // The word that it is installed may be lost or overtaken; that the new version works says more.
   verified: ['activating', 'verifying'],
@@ -156,8 +159,10 @@ export function advance(execution: Execution, event: ExecutionEvent, expected: n
   const next = statusAfter(execution, event, at);
   if (!next.ok) return next;
   const status = next.value;
+  // What was given back was never begun.
+  const { activatedAt: _never, ...before } = execution;
   return changed({
-    ...execution,
+    ...(event.kind === 'given-back' ? before : execution),
     status,
     ...(event.kind === 'dispatch' ? { dispatchedAt: timestamp(at) } : {}),
     ...(event.kind === 'activate' ? { activatedAt: timestamp(at) } : {}),
@@ -184,6 +189,9 @@ function statusAfter(execution: Execution, event: ExecutionEvent, at: number): O
       return changed({ state: 'armed' });
     case 'activate':
       return activated(execution, event.admission, at);
+    case 'given-back':
+      if (!(event.until > at)) return refused(RefusalKind.NotAllowed, 'A device waits until a time to come.');
+      return changed({ state: 'deferred', reason: event.reason, until: timestamp(event.until), from: 'armed' });
     case 'installed':
       return changed({ state: 'verifying' });
     case 'verified':
@@ -241,7 +249,7 @@ function stageOf(status: ExecutionStatus): Stage {
 }
 
 function isOutOfService(before: Execution, event: ExecutionEvent, status: ExecutionStatus): boolean {
-  if (event.kind === 'returned') return false;
+  if (event.kind === 'returned' || event.kind === 'given-back') return false;
   if (status.state === 'activating') return true;
   // One that works, before or after, is back; one that failed or says nothing is missing until it is seen.
   return status.state === 'succeeded' || status.state === 'rolled-back' ? false : before.outOfService;
