@@ -117,7 +117,8 @@ export type RolloutEvent =
   /** A newer rollout of the same kind takes its devices over. */
   | { readonly kind: 'supersede' };
 
-const origins: Readonly<Record<RolloutEvent['kind'], readonly RolloutState[]>> = {
+/** From which states each event leads on. */
+export const rolloutOrigins: Readonly<Record<RolloutEvent['kind'], readonly RolloutState[]>> = {
   edit: ['draft', 'planned', 'awaiting-approval', 'scheduled'],
   planned: ['draft', 'planned'],
   submit: ['planned'],
@@ -167,7 +168,7 @@ export function advanceRollout(rollout: Rollout, event: RolloutEvent, expected: 
   if (rollout.version !== expected) {
     return refused(RefusalKind.Conflict, `It is at version ${rollout.version}, not ${expected}.`);
   }
-  if (!origins[event.kind].includes(rollout.state)) {
+  if (!rolloutOrigins[event.kind].includes(rollout.state)) {
     const kind = finals.includes(rollout.state) ? RefusalKind.Final : RefusalKind.NotFromHere;
     return refused(kind, `${event.kind} does not lead on from ${rollout.state}.`);
   }

@@ -1,10 +1,11 @@
 import type { Comparison } from './control.ts';
 import { judge, successesMissing } from './gate.ts';
 import { worstShareAfter } from './intervals.ts';
+import { evidenceOfWave } from './judge-wave.ts';
 import type { Rollout } from './rollout.ts';
 import type { StoredRollout } from './rollout-store.ts';
 import { sequentialTest } from './sprt.ts';
-import { evidenceFrom, type WaveTally } from './tally.ts';
+import type { WaveTally } from './tally.ts';
 import { isPassed, type Wave } from './wave.ts';
 
 /** What is counted of a rollout, beside the rollout itself. */
@@ -72,22 +73,10 @@ function waveView(rollout: Rollout, progress: Progress, wave: Wave, index: numbe
 }
 
 /** What the gate of an open wave has seen, what it says, and what it misses. */
-function gateView(
-  { definition }: Rollout,
-  { tallies, control }: Progress,
-  { bakeUntil }: Wave,
-  index: number,
-  now: number,
-) {
+function gateView({ definition }: Rollout, { tallies, control }: Progress, wave: Wave, index: number, now: number) {
   const settings = definition.waves[index]?.gate;
   if (settings === undefined) return undefined;
-  const evidence = {
-    ...evidenceFrom(tallies, index),
-    // Safety events stop the rollout at once; its state and timeline have them.
-    safety: [],
-    control: control.get(index) ?? [],
-    ...(bakeUntil === undefined ? {} : { bakeUntil: Date.parse(bakeUntil) }),
-  };
+  const evidence = evidenceOfWave(wave, index, tallies, control.get(index) ?? []);
   const judgement = judge(evidence, settings, now);
   const pooledSilence = sequentialTest(evidence.pooled.silence, settings.silence);
   const { verdict, reason, words, failures, silence, pooled, interval, strata } = judgement;
