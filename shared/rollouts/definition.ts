@@ -1,0 +1,231 @@
+import * as v from 'valibot';
+import { DeviceClass } from '../devices/device.ts';
+import { SiteId, UnitId } from '../places/place.ts';
+import { defaultGate } from './gate.ts';
+import { RolloutOrder } from './order.ts';
+import type { TestSettings } from './sprt.ts';
+import { defaultWaves, problemsOf } from './wave-definition.ts';
+
+const text = (most: number, description: string) =>
+  v.pipe(
+    v.string(),
+    v.trim(),
+    v.minLength(1, 'must not be empty'),
+    v.maxLength(most, `must have at most ${most} characters`),
+    v.description(description),
+  );
+
+/** A filter that names nobody is a mistake: left out, it is no filter. */
+const someOf = <Entry extends v.GenericSchema<string, string>>(entry: Entry, most: number, description: string) =>
+  v.exactOptional(
+    v.pipe(
+      v.array(entry),
+      v.minLength(1, 'must name at least one; leave it out to select all'),
+      v.maxLength(most, `must name at most ${most}`),
+      v.check((list) => new Set(list).size === list.length, 'must name none twice'),
+      v.description(description),
+    ),
+  );
+
+const sha256 = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-fA-F]{64}$/, 'must be a SHA-256: 64 hexadecimal digits'),
+  v.transform((hex) => hex.toLowerCase()),
+  v.description('SHA-256 of the artifact, hexadecimal. A device installs nothing else'),
+);
+
+const signature = v.pipe(
+  v.string(),
+  v.base64('must be base64'),
+  v.minLength(1, 'must not be empty'),
+  v.maxLength(4_096, 'must have at most 4096 characters'),
+  v.description(
+    'Detached signature of the artifact, base64. Devices verify it with the key that their maker gave them',
+  ),
+);
+
+/** Where a device may fetch something without giving away a password or leaving encryption. No URL at all is told before. */
+function isPlainHttps(address: string): boolean {
+  if (!URL.canParse(address)) return true;
+  const { protocol, username, password, hash } = new URL(address);
+  return protocol === 'https:' && username === '' && password === '' && hash === '';
+}
+
+const url = v.pipe(
+  v.string(),
+  v.url('must be a URL'),
+  v.maxLength(2_048, 'must have at most 2048 characters'),
+  v.check(isPlainHttps, 'must be https, without a user name, a password or a fragment'),
+  v.description("Where devices fetch it; left out when they know, as from their maker's own service"),
+);
+
+/** What is brought to the devices. */
+const ArtifactInput = v.strictObject({
+  kind: v.pipe(
+    v.picklist(['firmware', 'os', 'app', 'policy', 'agent']),
+    v.description('A device takes part in one rollout of each kind at a time'),
+  ),
+  name: text(120, 'As the inventory of the devices has it, for apps and policies'),
+  version: text(64, 'The version that devices have afterwards, as their inventory says it'),
+  sha256,
+  signature,
+  url: v.exactOptional(url),
+});
+
+const VersionRange = v.pipe(
+  v.strictObject({
+    from: v.exactOptional(text(64, 'Included')),
+    below: v.exactOptional(text(64, 'Not included')),
+  }),
+  v.check(({ from, below }) => from !== undefined || below !== undefined, 'must have from, below, or both'),
+  v.description(
+    'The versions from which the artifact may be installed. A device that does not say its version takes no part',
+  ),
+);
+
+const SelectionInput = v.pipe(
+  v.strictObject({
+    siteIds: someOf(SiteId, 500, 'Only at these sites'),
+    unitIds: someOf(UnitId, 1_000, 'Only in these care units'),
+    classes: someOf(v.picklist(Object.values(DeviceClass)), 20, 'Only of these classes'),
+    models: someOf(text(120, 'As the record of the device has it'), 100, 'Only of these models'),
+    tags: someOf(
+      text(80, 'For example platform:iomt'),
+      20,
+      'Only with all of these: `platform:…`, `ownership:…`, `compliance:…`',
+    ),
+    versions: v.exactOptional(VersionRange),
+  }),
+  v.description('Which devices it is for: all that is said must hold'),
+);
+
+const share = (description: string) =>
+  v.pipe(
+    v.number(),
+    v.gtValue(0, 'must be more than 0'),
+    v.ltValue(1, 'must be less than 1'),
+    v.description(description),
+  );
+
+const testInput = ({ p0, p1, alpha, beta }: TestSettings, description: string) =>
+  v.pipe(
+    v.strictObject({
+      p0: v.optional(share('The share of failures that is still good'), p0),
+      p1: v.optional(share('The share of failures that must not go on'), p1),
+      alpha: v.optional(share('How often a good rollout may be stopped'), alpha),
+      beta: v.optional(share('How often a bad rollout may be promoted'), beta),
+    }),
+    v.check((test) => test.p0 < test.p1, 'p0 must be less than p1'),
+    v.check((test) => test.alpha + test.beta < 1, 'alpha and beta must be less than 1 together'),
+    v.description(description),
+  );
+
+const gate = defaultGate;
+const GateInput = v.pipe(
+  v.strictObject({
+    failures: v.optional(testInput(gate.failures, 'Of devices that reported: came through, or not'), {}),
+    silence: v.optional(
+      testInput(gate.silence, 'Of devices that were activated: reported in time, or stayed silent'),
+      {},
+    ),
+    controlAlpha: v.optional(
+      share('How often the comparison with devices that are not updated yet may find harm where there is none'),
+      gate.controlAlpha,
+    ),
+  }),
+  v.description('How the wave is judged; what is left out is the default'),
+);
+
+const percent = v.pipe(v.number(), v.description('More than 0, less than 100'));
+const ScopeInput = v.pipe(
+  v.variant('kind', [
+    v.strictObject({
+      kind: v.literal('units'),
+      unitIds: v.pipe(
+        v.array(UnitId),
+        v.maxLength(200, 'must name at most 200'),
+        v.description('With none, the wave is skipped'),
+      ),
+    }),
+    v.strictObject({ kind: v.literal('one-unit') }),
+    v.strictObject({
+      kind: v.literal('sites'),
+      siteIds: v.pipe(v.array(SiteId), v.maxLength(200, 'must name at most 200')),
+    }),
+    v.strictObject({ kind: v.literal('one-site') }),
+    v.strictObject({ kind: v.literal('share-of-sites'), percent }),
+    v.strictObject({ kind: v.literal('share-of-devices'), percent }),
+    v.strictObject({ kind: v.literal('rest') }),
+  ]),
+  v.description('Which devices it takes, of those that no wave before it took'),
+);
+
+const WaveInput = v.strictObject({
+  name: text(60, 'As people call it'),
+  scope: ScopeInput,
+  bakeHours: v.optional(
+    v.pipe(v.number(), v.description('24 hours to 60 days; longer when no change of shifts lies in it')),
+    24,
+  ),
+  gate: v.optional(GateInput, {}),
+});
+
+const WavesInput = v.pipe(
+  v.array(WaveInput),
+  v.maxLength(20, 'must have at most 20 waves'),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (dataset.typed)
+      for (const problem of problemsOf(dataset.value)) addIssue({ message: problem.replace(/\.$/, '') });
+  }),
+  v.description('Left out: one unit, one site, a tenth of the sites, the rest, each with a day of bake'),
+);
+
+/** Kinds that fit only what they were made for: on another device they break it. */
+const madeForSome: readonly string[] = ['firmware', 'os'];
+
+/** A definition lies in one item with what becomes of the rollout, which is read whenever a device is let in. */
+const mostBytes = 80_000;
+
+/** What a person says of a rollout; what is left out takes its default. */
+export const RolloutInput = v.pipe(
+  v.strictObject({
+    name: text(120, 'As people call it'),
+    artifact: ArtifactInput,
+    selection: SelectionInput,
+    waves: v.optional(WavesInput, () => structuredClone(defaultWaves([])) as v.InferInput<typeof WavesInput>),
+    order: v.optional(
+      v.pipe(
+        v.picklist(Object.values(RolloutOrder)),
+        v.description('In which order devices of a wave come: by lot, or those at risk first'),
+      ),
+      RolloutOrder.PilotFirst,
+    ),
+    onStop: v.optional(
+      v.pipe(v.picklist(['pause', 'roll-back']), v.description('What happens when the gate stops it')),
+      'pause',
+    ),
+    wayBack: text(1_000, 'How devices get back to what they had (safety rule R10)'),
+    soakHours: v.optional(
+      v.pipe(
+        v.number(),
+        v.minValue(0, 'must be 0 or more'),
+        v.maxValue(60 * 24, 'must be at most 60 days'),
+        v.description('How long it is watched after its last wave'),
+      ),
+      24,
+    ),
+  }),
+  v.forward(
+    v.check(
+      ({ artifact, selection }) =>
+        !madeForSome.includes(artifact.kind) || selection.classes !== undefined || selection.models !== undefined,
+      'must name classes or models: firmware and operating systems are made for certain devices',
+    ),
+    ['selection'],
+  ),
+  v.check(
+    (definition) => Buffer.byteLength(JSON.stringify(definition)) <= mostBytes,
+    `must have at most ${mostBytes} bytes in all: select sites instead of their units`,
+  ),
+);
+export type RolloutInput = v.InferOutput<typeof RolloutInput>;
