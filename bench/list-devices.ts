@@ -3,11 +3,15 @@ import { deviceIdOf } from '../shared/devices/device.ts';
 import { devicePartition, sitePartition, sortKeys } from '../shared/devices/keys.ts';
 import { call, callerWith } from '../test/support/api.ts';
 import { queries, sites, startDeviceList } from '../test/support/device-list.ts';
+import startDatabase from '../test/support/start-database.ts';
+import stopDatabase from '../test/support/stop-database.ts';
 
 /**
  * `npm run bench:list`: how long a page of 50 out of 10,000 devices takes, for each filter, beside the least that could
  * answer it: one query of the index and one read of 50 heads.
  */
+await startDatabase();
+await using _database = { [Symbol.asyncDispose]: stopDatabase };
 await using list = await startDeviceList();
 const caller = callerWith('auditor', { sites });
 

@@ -77,6 +77,7 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     env,
     settings,
     data,
+    wakeQueue: devices.wakeQueue,
     functions,
     description: 'Wardline: what people talk to',
   });

@@ -10,7 +10,7 @@ import { decodeChange } from '../../shared/aws/stream.ts';
 import { type Batch, byDevice, wakeFor } from '../../shared/commands/push.ts';
 import { commandOf } from '../../shared/commands/store.ts';
 import { pauseBefore, type WakeCheck } from '../../shared/commands/wake-again.ts';
-import type { DeviceId } from '../../shared/devices/device.ts';
+import { type DueCheck, dueChecks, pauseBeforeDue } from '../../shared/commands/wake-due.ts';
 import { describeFailure } from '../../shared/http/failure.ts';
 
 const logger = new Logger();
@@ -20,12 +20,15 @@ const wake = iotWaker(new IoTDataPlaneClient());
 const later = delayedQueue(new SQSClient(), requiredEnvironment('WAKE_QUEUE_URL'));
 
 /**
- * Stream of the Devices table, new open commands: wakes each device once. Lambda repeats the batch from the first
- * record that failed on; waking a device again is harmless.
+ * Stream of the Devices table, open commands that are new or deferred: wakes each device once for its new ones, and has
+ * somebody look when the time of a deferred one has come. Lambda repeats the batch from the first record that failed on;
+ * waking a device again is harmless.
  */
 export const handler = async (event: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> => {
   const changes = event.Records.map(decodeChange);
-  const commands = changes.flatMap(({ after }) => (after === undefined ? [] : [commandOf(after)]));
+  const commands = changes.flatMap(({ kind, after }) =>
+    kind !== 'INSERT' || after === undefined ? [] : [commandOf(after)],
+  );
   const failed = new Set<string>();
   await Promise.all(
     byDevice(commands).map(async (batch) => {
@@ -38,25 +41,37 @@ export const handler = async (event: DynamoDBStreamEvent): Promise<DynamoDBBatch
       }
     }),
   );
-  const first = changes.find(({ after }) => after !== undefined && failed.has(commandOf(after).deviceId));
+  await Promise.all(
+    dueChecks(
+      changes.flatMap(({ before, after }) =>
+        after === undefined
+          ? []
+          : [{ before: before === undefined ? undefined : commandOf(before), after: commandOf(after) }],
+      ),
+    ).map((check) => plan(check, pauseBeforeDue(check, Date.now()))),
+  );
+  const first = changes.find(
+    ({ kind, after }) => kind === 'INSERT' && after !== undefined && failed.has(commandOf(after).deviceId),
+  );
   return { batchItemFailures: first === undefined ? [] : [{ itemIdentifier: first.sequenceNumber }] };
 };
 
 async function push(batch: Batch): Promise<void> {
   const n = await wakeFor(table, batch, wake, new Date());
-  if (n !== undefined) await planCheck(batch.deviceId, n);
+  if (n === undefined) return;
+  const check: WakeCheck = { deviceId: batch.deviceId, n, attempt: 0 };
+  await plan(check, pauseBefore(check));
 }
 
 /**
- * Has somebody look later whether the wake-up arrived. Where that cannot be planned the wake-up still counts: to repeat
+ * Has somebody look later whether the device has come. Where that cannot be planned the wake-up still counts: to repeat
  * it until the queue takes messages again would hold up the first wake-ups of all other devices.
  */
-async function planCheck(deviceId: DeviceId, n: number): Promise<void> {
-  const check: WakeCheck = { deviceId, n, attempt: 0 };
+async function plan(check: WakeCheck | DueCheck, delaySeconds: number): Promise<void> {
   try {
-    await later(check, pauseBefore(check));
+    await later(check, delaySeconds);
   } catch (error) {
-    logger.error('the wake-up will not be checked', { deviceId, ...describeFailure(error) });
+    logger.error('the wake-up will not be checked', { deviceId: check.deviceId, ...describeFailure(error) });
     metrics.singleMetric().addMetric('WakeUnchecked', MetricUnit.Count, 1);
   }
 }

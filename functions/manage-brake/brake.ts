@@ -23,13 +23,15 @@ import { organizationPartition, sitePartition } from '../../shared/places/store.
 export interface Services {
   readonly directory: Table;
   readonly guard: Guard;
+  /** Has the devices woken whose commands the brake held. Never fails: they come by themselves as well. */
+  readonly wakeHeld: (place: BrakePlace) => Promise<void>;
 }
 
 /** Tries of a change that somebody else was faster with. */
 const tries = 10;
 
 /** The operations on the brake. */
-export function brakeHandlers({ directory, guard }: Services) {
+export function brakeHandlers({ directory, guard, wakeHeld }: Services) {
   return {
     listBrakes: operation(brakeOperations.listBrakes, async ({ caller, receivedAt }) => {
       guard.assertMay(caller, 'ReadBrake', organization(), receivedAt);
@@ -75,12 +77,9 @@ export function brakeHandlers({ directory, guard }: Services) {
             ? await deleteBrake(directory, seen, audit, alert)
             : await putBrake(directory, step.brake, seen, audit, alert);
         if (!done) continue;
-        return {
-          body:
-            step.step === 'released'
-              ? { state: 'released', brake: viewOf(seen) }
-              : { state: 'pulled', brake: viewOf(step.brake) },
-        };
+        if (step.step !== 'released') return { body: { state: 'pulled', brake: viewOf(step.brake) } };
+        await wakeHeld(place);
+        return { body: { state: 'released', brake: viewOf(seen) } };
       }
       throw problems.unavailable('The brake is being changed by others at the same moment.', 1);
     }),

@@ -10,7 +10,7 @@ import { consumeQueue, consumeStream, readQueue, readStream } from '../construct
 import { asBucket } from '../constructs/exact-types.ts';
 import { HttpFront } from '../constructs/http-front.ts';
 import { deadLetterQueue, failureQueue, workQueue } from '../constructs/queue.ts';
-import { tableAccess } from '../constructs/table-access.ts';
+import { indexAccess, tableAccess } from '../constructs/table-access.ts';
 import { type FunctionDefaults, WardlineFunction } from '../constructs/wardline-function.ts';
 import type { Settings } from '../settings.ts';
 import type { DataStack } from './data.ts';
@@ -24,6 +24,9 @@ export interface DevicesStackProps extends StackProps {
 
 /** Lambda filter: the head of a device. */
 const headKey = { sk: { S: ['HEAD'] } };
+
+/** Lambda filter: an open command. */
+const openKey = { sk: { S: [{ prefix: 'OPEN#' }] } };
 
 /** The object in the truststore bucket that API Gateway trusts. */
 const truststoreKey = 'truststore.pem';
@@ -118,7 +121,11 @@ export class DevicesStack extends Stack {
     readStream(push, {
       streamArn: streamArn(data),
       batchSize: 100,
-      patterns: [{ eventName: ['INSERT'], dynamodb: { Keys: { sk: { S: [{ prefix: 'OPEN#' }] } } } }],
+      patterns: [
+        { eventName: ['INSERT'], dynamodb: { Keys: openKey } },
+        // Those that wait for a time: somebody looks after the device when it has come.
+        { eventName: ['MODIFY'], dynamodb: { Keys: openKey, NewImage: { status: { S: ['deferred'] } } } },
+      ],
       maxAge: Duration.hours(24),
       failures: this.pushFailures,
     });
@@ -126,14 +133,16 @@ export class DevicesStack extends Stack {
     const wakeAgain = new WardlineFunction(this, 'WakeAgain', {
       ...defaults,
       name: 'device-wake-again',
-      description: 'Wakes a device again that has not fetched the commands that it was woken for',
+      description: 'Wakes devices that have not fetched what they were woken for, or whose commands waited until now',
       invocation: { kind: 'polled' },
       reservedConcurrency: 10,
       timeout: wakeTimeout,
       environment: { DEVICES_TABLE: data.devices.tableName, WAKE_QUEUE_URL: wakeQueue.queueUrl },
       statements: [
         consumeQueue(wakeQueue),
-        tableAccess(data.devices, ['Query']),
+        tableAccess(data.devices, ['Query', 'BatchGetItem']),
+        // All devices of a place where the brake was released.
+        indexAccess(data.devices, 'bySite', ['Query', 'Scan']),
         wakeUp,
         allow(['sqs:SendMessage'], [wakeQueue.queueArn]),
       ],

@@ -21,6 +21,8 @@ import type { DataStack } from './data.ts';
 export interface ManagementStackProps extends StackProps {
   readonly settings: Settings;
   readonly data: DataStack;
+  /** Devices that are to be woken. */
+  readonly wakeQueue: Queue;
   readonly functions: FunctionDefaults;
 }
 
@@ -35,7 +37,7 @@ export class ManagementStack extends Stack {
 
   constructor(scope: Construct, id: string, props: ManagementStackProps) {
     super(scope, id, props);
-    const { data, settings, functions: defaults } = props;
+    const { data, wakeQueue, settings, functions: defaults } = props;
     const { name: prefix, oidc } = settings;
 
     const authorize = new WardlineFunction(this, 'Authorize', {
@@ -137,8 +139,12 @@ export class ManagementStack extends Stack {
       },
     );
     const brake = served('manage-brake', 'The brake: pull, release, look', {
-      environment: { DIRECTORY_TABLE: data.directory.tableName },
-      statements: [tableAccess(data.directory, ['GetItem', 'Query', 'PutItem', 'DeleteItem'])],
+      environment: { DIRECTORY_TABLE: data.directory.tableName, WAKE_QUEUE_URL: wakeQueue.queueUrl },
+      statements: [
+        tableAccess(data.directory, ['GetItem', 'Query', 'PutItem', 'DeleteItem']),
+        // Once it is released, whoever waited for that is woken.
+        allow(['sqs:SendMessage'], [wakeQueue.queueArn]),
+      ],
     });
     const { chains, digests, keys } = data.auditObjects;
     const audit = served('manage-audit', 'The audit archive: search, copy', {

@@ -186,3 +186,30 @@ test('an expired command wakes nobody', async () => {
   expect(await wakeFor(devices.table, only, wake, later)).toBeUndefined();
   expect(sent()).toEqual([]);
 });
+
+test('a command that is deferred wakes nobody, but has somebody look when its time comes', async () => {
+  serials += 1;
+  const device = await enrol(devices.table, infusionPump(`PUSH-${serials}`));
+  const { command } = await queue(devices.table, device, { type: 'restart' }, Date.now());
+  const inserted = await record(command, '1');
+  const modified = { ...inserted, eventName: 'MODIFY' } as DynamoDBRecord;
+  const until = command.deferredUntil;
+  expect(until).toBeDefined();
+  await handler({ Records: [modified] });
+  expect(sent()).toEqual([]);
+  expect(planned()).toEqual([{ check: { deviceId: device.id, until, attempt: 0 }, after: 900 }]);
+
+  sqs.resetHistory();
+  const same = { ...modified, dynamodb: { ...modified.dynamodb, OldImage: modified.dynamodb?.NewImage } };
+  await handler({ Records: [same as DynamoDBRecord] });
+  expect(planned()).toEqual([]);
+
+  await handler({ Records: [inserted] });
+  expect(sent()).toHaveLength(1);
+  expect(planned().map(({ check }) => Object.keys(check).sort())).toEqual(
+    expect.arrayContaining([
+      ['attempt', 'deviceId', 'n'],
+      ['attempt', 'deviceId', 'until'],
+    ]),
+  );
+});

@@ -1,6 +1,7 @@
 import { QueryCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { brakeHandlers } from '../../../functions/manage-brake/brake.ts';
 import { keepRecord } from '../../../shared/audit/store.ts';
+import type { BrakePlace } from '../../../shared/brake/brake.ts';
 import { getCommand } from '../../../shared/commands/writer.ts';
 import type { Device } from '../../../shared/devices/device.ts';
 import { serveCheckIn } from '../../../shared/devices/serve-check-in.ts';
@@ -22,6 +23,8 @@ const network = { scope: 'network', reason: 'devices restart by themselves' };
 let devices: DevicesTable;
 let handler: ApiHandler;
 let serials = 0;
+/** Places whose devices were to be woken. */
+const wokenPlaces: BrakePlace[] = [];
 
 beforeAll(async () => {
   devices = await startDevicesTable();
@@ -29,7 +32,10 @@ beforeAll(async () => {
   // Administration: no clinical interlock stands before the brake.
   await createUnit(devices, siteId, unitId, 'T3');
   const guard = new Guard(loadPolicies(), (record) => keepRecord(directory, record));
-  handler = serve('manage-brake', brakeHandlers({ directory, guard }));
+  handler = serve(
+    'manage-brake',
+    brakeHandlers({ directory, guard, wakeHeld: async (place) => void wokenPlaces.push(place) }),
+  );
 }, 90_000);
 afterAll(() => devices[Symbol.asyncDispose]());
 
@@ -104,7 +110,9 @@ describe('The brake', () => {
     // Whoever sees that it is too early pulls it again: the first word is taken back.
     expect((await pull()).body['release']).toBeUndefined();
     expect(await release(ben)).toMatchObject({ body: { state: 'pulled' } });
+    expect(wokenPlaces).toEqual([]);
     expect(await release(ada)).toMatchObject({ status: 200, body: { state: 'released' } });
+    expect(wokenPlaces).toEqual([{ scope: 'network' }]);
     expect(await list()).toEqual([]);
     expect((await release(ada)).status).toBe(404);
 
