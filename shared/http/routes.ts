@@ -27,6 +27,7 @@ export type ManagementFunction =
   | 'manage-brake'
   | 'manage-audit'
   | 'manage-interlock'
+  | 'manage-rollouts'
   | 'describe-api';
 
 /** All routes of the management API. */

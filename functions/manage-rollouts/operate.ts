@@ -1,0 +1,227 @@
+import { AlertKind, alertPart } from '../../shared/alerts/alert.ts';
+import { raise } from '../../shared/alerts/store.ts';
+import { timestamp } from '../../shared/clock.ts';
+import { operation } from '../../shared/http/api.ts';
+import { etagOf } from '../../shared/http/etag.ts';
+import type { ApiRequest } from '../../shared/http/operation.ts';
+import { problems } from '../../shared/http/problem.ts';
+import type { Action } from '../../shared/identity/actions.ts';
+import { actorOf } from '../../shared/identity/caller.ts';
+import { getExecuted, getExecution } from '../../shared/rollouts/execution-store.ts';
+import { bakeEndOf, rolloutAlert } from '../../shared/rollouts/judge-wave.ts';
+import { approvalHours, assertBaked, assertPlanned, type Deed } from '../../shared/rollouts/manage.ts';
+import { rolloutOperations } from '../../shared/rollouts/operations.ts';
+import { RolloutPlaces } from '../../shared/rollouts/places.ts';
+import type { RolloutEvent } from '../../shared/rollouts/rollout.ts';
+import { listSiteSummaries, type StoredRollout } from '../../shared/rollouts/rollout-store.ts';
+import { requireRollout, resourceOf, viewOf } from './access.ts';
+import { answered, changed, keepRefusal } from './change.ts';
+import type { Services } from './services.ts';
+
+/** Approving, starting, stopping, and everything else that people do with a rollout that was planned. */
+export function operateHandlers(services: Services) {
+  const { devices, directory, guard, startMachine } = services;
+
+  /** A deed that needs no look at anything but the rollout. */
+  const plain = async (
+    request: ApiRequest<{ readonly reason: string } | undefined, undefined>,
+    action: Action,
+    event: RolloutEvent & { readonly kind: Deed },
+  ) => {
+    const reason = request.body?.reason;
+    const wanted = { action, eventOf: () => event, ...(reason === undefined ? {} : { reason }) };
+    return answered(services, await changed(services, request, wanted), request.receivedAt);
+  };
+
+  /** Somebody tried to be the second person who may not be: others are told. */
+  const refuseApproval = (rollout: StoredRollout, actor: string, why: string, now: Date): Promise<void> =>
+    raise(
+      directory,
+      {
+        kind: AlertKind.ApprovalAttempt,
+        actor,
+        summary: `${actor} tried to approve rollout ${rollout.id}, which ${rollout.submittedBy ?? rollout.createdBy} asked for, and may not: ${why}`,
+        see: `/v1/rollouts/${rollout.id}`,
+        details: { rolloutId: rollout.id },
+      },
+      now,
+    );
+
+  return {
+    submitRollout: operation(rolloutOperations.submitRollout, async (request) => {
+      const { caller, receivedAt } = request;
+      const approveUntil = receivedAt.getTime() + approvalHours * 3_600_000;
+      const after = await changed(services, request, {
+        action: 'SubmitRollout',
+        eventOf(rollout) {
+          assertPlanned(rollout);
+          return { kind: 'submit', by: actorOf(caller), approveUntil };
+        },
+        parts: ({ id }) => [
+          alertPart(
+            directory,
+            {
+              kind: AlertKind.ApprovalRequested,
+              actor: actorOf(caller),
+              summary: `${actorOf(caller)} asks for the approval of rollout ${id}; a second person is needed.`,
+              see: `/v1/rollouts/${id}/plan`,
+              details: { rolloutId: id },
+            },
+            receivedAt,
+          ),
+        ],
+      });
+      return answered(services, after, receivedAt);
+    }),
+
+    approveRollout: operation(rolloutOperations.approveRollout, async (request) => {
+      const { caller, path, body, receivedAt } = request;
+      const by = actorOf(caller);
+      const rollout = await requireRollout(services, path);
+      if (rollout.state === 'awaiting-approval') {
+        if (by === rollout.createdBy || by === rollout.submittedBy) {
+          const why = 'You made or submitted it yourself; another person must approve it.';
+          await keepRefusal(services, request, rollout, 'ApproveRollout', why);
+          await refuseApproval(rollout, by, 'it is their own.', receivedAt);
+          throw problems.forbidden(why, { gate: 'approval', ruleId: 'R3' });
+        }
+        const { allowed } = guard.decide(
+          caller,
+          'ApproveRollout',
+          resourceOf(rollout.id, rollout.definition),
+          receivedAt,
+        );
+        if (!allowed) await refuseApproval(rollout, by, 'the policies do not permit it.', receivedAt);
+      }
+      const after = await changed(services, request, {
+        action: 'ApproveRollout',
+        eventOf: () => ({ kind: 'approve', by, digest: body.digest }),
+        parts: ({ id }) => [
+          alertPart(
+            directory,
+            {
+              kind: AlertKind.ApprovalDecided,
+              actor: by,
+              summary: `${by} approved rollout ${id}, which ${rollout.submittedBy ?? rollout.createdBy} asked for.`,
+              see: `/v1/rollouts/${id}`,
+            },
+            receivedAt,
+          ),
+        ],
+      });
+      return answered(services, after, receivedAt);
+    }),
+
+    rejectRollout: operation(rolloutOperations.rejectRollout, (request) =>
+      plain(request, 'StopRollout', { kind: 'reject', by: actorOf(request.caller) }),
+    ),
+
+    startRollout: operation(rolloutOperations.startRollout, async (request) => {
+      const { caller, path, receivedAt } = request;
+      const seen = await requireRollout(services, path);
+      if (seen.state === 'running') {
+        guard.assertMay(caller, 'OperateRollout', resourceOf(seen.id, seen.definition), receivedAt);
+      }
+      const started =
+        seen.state === 'running'
+          ? seen
+          : await changed(services, request, { action: 'OperateRollout', eventOf: () => ({ kind: 'start' }) });
+      // Whoever starts it again repairs a start that ended between the table and the state machine.
+      await startMachine(started.id, { rolloutId: started.id });
+      return answered(services, started, receivedAt);
+    }),
+
+    pauseRollout: operation(rolloutOperations.pauseRollout, (request) =>
+      plain(request, 'StopRollout', { kind: 'pause', by: 'operator', words: request.body.reason }),
+    ),
+
+    resumeRollout: operation(rolloutOperations.resumeRollout, (request) =>
+      plain(request, 'OperateRollout', { kind: 'resume' }),
+    ),
+
+    skipRolloutSite: operation(rolloutOperations.skipRolloutSite, async (request) => {
+      const { siteId, reason } = request.body;
+      const after = await changed(services, request, {
+        action: 'StopRollout',
+        reason,
+        async eventOf({ id, state }) {
+          const sites = await listSiteSummaries(directory, id);
+          if (!sites.some((site) => site.siteId === siteId)) {
+            throw problems.conflict('The plan has no device of this site.', { state });
+          }
+          return { kind: 'skip-site', siteId };
+        },
+      });
+      return answered(services, after, request.receivedAt);
+    }),
+
+    promoteWave: operation(rolloutOperations.promoteWave, async (request) => {
+      const { caller, body, receivedAt } = request;
+      const { wave, reason } = body;
+      const after = await changed(services, request, {
+        action: 'PromoteRollout',
+        reason,
+        async eventOf(rollout) {
+          const openedAt = rollout.waves[wave]?.openedAt;
+          const bakeUntil = openedAt === undefined ? 0 : await bakeEnd(rollout, wave, openedAt);
+          if (rollout.state === 'running') assertBaked(rollout, wave, bakeUntil, receivedAt.getTime());
+          return {
+            kind: 'wave',
+            wave,
+            event: { kind: 'promote-by-hand', by: actorOf(caller), reason, bakeUntil },
+          };
+        },
+      });
+      return answered(services, after, receivedAt);
+    }),
+
+    abortRollout: operation(rolloutOperations.abortRollout, (request) =>
+      plain(request, 'StopRollout', { kind: 'abort' }),
+    ),
+
+    rollBackRollout: operation(rolloutOperations.rollBackRollout, (request) =>
+      plain(request, 'RollBackRollout', { kind: 'roll-back' }),
+    ),
+
+    reportSafetyEvent: operation(rolloutOperations.reportSafetyEvent, async (request) => {
+      const { body, receivedAt } = request;
+      const { deviceId, kind, words } = body;
+      const after = await changed(services, request, {
+        action: 'StopRollout',
+        reason: words,
+        async eventOf(rollout) {
+          await assertTakesPart(rollout, deviceId);
+          return { kind: 'safety', event: { deviceId, kind, at: timestamp(receivedAt.getTime()) } };
+        },
+        parts: (rollout) => [
+          alertPart(
+            directory,
+            {
+              ...rolloutAlert(AlertKind.RolloutStopped, rollout, kind, { deviceId }),
+              actor: actorOf(request.caller),
+            },
+            receivedAt,
+          ),
+        ],
+      });
+      return { body: await viewOf(services, after, receivedAt), headers: { etag: etagOf(after.version) } };
+    }),
+  };
+
+  async function bakeEnd(rollout: StoredRollout, wave: number, openedAt: string): Promise<number> {
+    const summaries = await listSiteSummaries(directory, rollout.id);
+    return bakeEndOf(new RolloutPlaces(directory, devices), rollout, summaries, wave, new Date(openedAt));
+  }
+
+  /** Harm on a device that the rollout has not touched is for others to look at; to be safe, it can still be paused. */
+  async function assertTakesPart({ id, state, definition }: StoredRollout, deviceId: string): Promise<void> {
+    const current = await getExecution(devices, deviceId, definition.artifact.kind);
+    if (current?.rolloutId === id) return;
+    const executed = await Promise.all([
+      getExecuted(devices, deviceId, id, 'forward'),
+      getExecuted(devices, deviceId, id, 'back'),
+    ]);
+    if (executed.some((execution) => execution !== undefined)) return;
+    throw problems.conflict('The rollout has not touched this device. Pause it if you are not sure.', { state });
+  }
+}
