@@ -18,6 +18,7 @@ const means = {
   surroundings: {
     now: systemClock,
     random: Math.random,
+    directory,
     readBrakes: brakeReader(directory),
     placeOf: placeReader(directory, systemClock),
     interlock: readInterlock(requiredEnvironment('INTERLOCK')),

@@ -4,7 +4,7 @@ import { Effect, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 export function allow(
   actions: readonly string[],
   resources: readonly string[],
-  conditions: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+  conditions: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>> = {},
 ): PolicyStatement {
   return new PolicyStatement({ effect: Effect.ALLOW, actions: [...actions], resources: [...resources], conditions });
 }

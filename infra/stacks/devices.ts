@@ -77,12 +77,17 @@ export class DevicesStack extends Stack {
       },
       statements: [
         tableAccess(data.devices, ['Query', 'GetItem', 'PutItem', 'UpdateItem', 'DeleteItem']),
-        // Of the Directory table nothing but the brakes that are pulled, and the place of the device.
+        indexAccess(data.devices, 'bySite'),
+        // Of the Directory table nothing but the brakes that are pulled, the place of the device, the rollout that it is in,
+        // and the devices of its unit that are out of service.
         allow(['dynamodb:Query'], [data.directory.tableArn], {
           'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': 'BRAKE' },
         }),
         allow(['dynamodb:GetItem'], [data.directory.tableArn], {
-          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': 'SITE#*' },
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['SITE#*', 'ROLLOUT#*', 'SPARES#*'] },
+        }),
+        allow(['dynamodb:UpdateItem'], [data.directory.tableArn], {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': 'SPARES#*' },
         }),
         allow(['iot:Publish'], replies),
       ],

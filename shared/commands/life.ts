@@ -1,5 +1,5 @@
 import { type CommandChange, CommandStatus, type StoredCommand } from './command.ts';
-import type { GateDecision } from './gates/gate.ts';
+import { Gate, type GateDecision } from './gates/gate.ts';
 import { isVerifiable, verificationHours } from './verification.ts';
 
 const { Queued, Pushed, Delivered, Acknowledged, Verified, Failed, Deferred, Expired, Cancelled } = CommandStatus;
@@ -69,7 +69,7 @@ export function changed(command: StoredCommand, change: WantedChange): StoredCom
 }
 
 /** Gates that hold back a command that is stored; the `source` of such a deferral. */
-const holdingGates: ReadonlySet<string> = new Set(['interlock', 'brake']);
+const holdingGates: ReadonlySet<string> = new Set<Gate>([Gate.Interlock, Gate.Brake, Gate.Admission]);
 
 /** Whether it waits because a gate said so, not the device: then it is looked at again at every check-in. */
 export const isHeldByGate = (command: StoredCommand): boolean =>

@@ -164,6 +164,16 @@ export async function changeCommand(
   });
 }
 
+/** A change that does not end an open command, as part of a transaction; its condition: nobody changed it since. */
+export const changePart = (table: Table, before: StoredCommand, after: StoredCommand): WritePart => ({
+  Update: {
+    TableName: table.name,
+    Key: { pk: devicePartition(before.deviceId), sk: sortKeys.open(before.id) },
+    ...updateOf(before, after),
+    ConditionExpression: 'revision = :revision',
+  },
+});
+
 type SaveOutcome = { readonly saved: true } | { readonly saved: false; readonly current: StoredCommand | undefined };
 
 async function save(

@@ -12,6 +12,8 @@ export interface CheckIn {
   /** The head with what this check-in changes of it. */
   readonly device: Device;
   readonly message: CheckInMessage;
+  /** The inventory that was reported before, where it counts and the message has none. */
+  readonly storedInventory?: Readonly<Record<string, unknown>>;
   readonly receivedAt: number;
   readonly now: number;
 }
@@ -94,9 +96,10 @@ function endedByEnrolment(command: StoredCommand, checkIn: CheckIn): StoredComma
   );
 }
 
-function evidenceOf({ device, message, receivedAt }: CheckIn): Evidence {
+function evidenceOf({ device, message, storedInventory, receivedAt }: CheckIn): Evidence {
   return {
     inventory: message.inventory,
+    storedInventory,
     posture: message.posture,
     reportedVersion: message.desiredVersion ?? device.reportedVersion,
     device,

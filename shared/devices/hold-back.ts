@@ -1,3 +1,4 @@
+import type { Table } from '../aws/dynamodb.ts';
 import { brakeDecision, brakedTypes } from '../brake/brake.ts';
 import type { ReadBrakes } from '../brake/store.ts';
 import type { CommandId, StoredCommand } from '../commands/command.ts';
@@ -11,6 +12,8 @@ import { clinicalSaidAt } from './head-changes.ts';
 
 /** What the gates of a check-in look at besides the device. Asked only when there is something to hand out that they can stop. */
 export interface HandOutMeans {
+  /** Rollouts and the spares of units. */
+  readonly directory: Table;
   readonly readBrakes: ReadBrakes;
   readonly placeOf: PlaceOf;
   readonly interlock: InterlockSettings;
@@ -22,6 +25,8 @@ export interface Holds {
   readonly held: ReadonlyMap<CommandId, GateDecision>;
   /** What the interlock let through, and on what grounds. */
   readonly passed: ReadonlyMap<CommandId, GateDecision>;
+  /** What no brake stops. */
+  readonly unbraked: ReadonlyMap<CommandId, GateDecision>;
 }
 
 /**
@@ -31,10 +36,11 @@ export interface Holds {
 export async function holdBack(
   commands: readonly StoredCommand[],
   { device, message, receivedAt, now }: CheckIn,
-  { readBrakes, placeOf, interlock }: HandOutMeans,
+  { readBrakes, placeOf, interlock }: Omit<HandOutMeans, 'directory'>,
 ): Promise<Holds> {
   const held = new Map<CommandId, GateDecision>();
   const passed = new Map<CommandId, GateDecision>();
+  const unbraked = new Map<CommandId, GateDecision>();
   const saidAt = clinicalSaidAt(device, message, receivedAt);
   for (const command of commands.filter((each) => disruptionOf(each, device.class) !== undefined)) {
     const question = { clinicalSaidAt: saidAt, now, settings: interlock, forced: isForced(command) };
@@ -43,11 +49,11 @@ export async function holdBack(
     else held.set(command.id, decision);
   }
   const braked = commands.filter((command) => !held.has(command.id) && brakedTypes.has(command.type));
-  if (braked.length === 0) return { held, passed };
+  if (braked.length === 0) return { held, passed, unbraked };
   const brakes = await readBrakes();
   for (const command of braked) {
     const decision = brakeDecision(brakes, command.type, device, 'hand-out', new Date(now));
-    if (decision.effect !== GateEffect.Allow) held.set(command.id, decision);
+    (decision.effect === GateEffect.Allow ? unbraked : held).set(command.id, decision);
   }
-  return { held, passed };
+  return { held, passed, unbraked };
 }

@@ -1,6 +1,6 @@
 import type { Table } from '../aws/dynamodb.ts';
 import { retryContention } from '../aws/retry.ts';
-import type { StoredCommand } from '../commands/command.ts';
+import { CommandType, type StoredCommand } from '../commands/command.ts';
 import { heldBack } from '../commands/life.ts';
 import { changeCommand, type Queue, readQueue } from '../commands/store.ts';
 import { withLatest } from '../interlock/gate.ts';
@@ -17,8 +17,10 @@ import {
 import type { Device } from './device.ts';
 import { type HeadChanges, headChanges } from './head-changes.ts';
 import { type HandOutMeans, holdBack } from './hold-back.ts';
+import { heldByAdmission, letIn } from './let-in.ts';
 import { type Caller, isRefusal, type Refusal, recognize } from './recognize.ts';
-import { type DesiredState, getDesiredState, saveHeadChanges } from './store.ts';
+import { gaveBack, returnSpare } from './spare-lease.ts';
+import { type DesiredState, getDesiredState, getReport, saveHeadChanges } from './store.ts';
 
 /** A check-in that came in by either channel. */
 export interface Incoming {
@@ -53,7 +55,8 @@ export interface Surroundings extends HandOutMeans {
  * changes. Everything that it writes can be written again: a check-in that broke off is repeated by the device, and
  * ends as if it had happened once.
  *
- * Before anything is handed out its gates are asked again: what may not run now waits, with the reason.
+ * Before anything is handed out its gates are asked again, and admission whether the unit can miss the device: what may
+ * not run now waits, with the reason.
  *
  * A delivery is recorded before the command is handed out. So a command that was cancelled never reaches the device,
  * and one that did can be seen to have.
@@ -68,38 +71,58 @@ export async function serveCheckIn(table: Table, incoming: Incoming, surrounding
   const now = surroundings.now();
   const { open } = queue;
   const changes = headChanges(queue.device, caller, message, receivedAt);
-  const checkIn: CheckIn = { device: afterChanges(queue.device, changes), message, receivedAt, now };
+  const checkIn = await withEvidence(table, open, {
+    device: afterChanges(queue.device, changes),
+    message,
+    receivedAt,
+    now,
+  });
   const settled = open.map((command) => settle(command, checkIn));
-  const { held, passed } = await holdBack(
+  const holds = await holdBack(
     settled.filter((command) => mayBeHandedOut(command, now)),
     checkIn,
     surroundings,
   );
   const { chosen, more } = chooseHandOut(
-    settled.filter((command) => !held.has(command.id)),
+    settled.filter((command) => !holds.held.has(command.id)),
     now,
   );
-  const chosenIds = new Set(chosen.map((command) => command.id));
+  const fitting = new Set(chosen.map((command) => command.id));
+  const admissions = await letIn(
+    { ...surroundings, devices: table },
+    open.filter((command) => fitting.has(command.id)),
+    checkIn,
+    holds,
+  );
+  const held = new Map([...holds.held, ...heldByAdmission(admissions)]);
+  const chosenIds = new Set([...fitting].filter((id) => !held.has(id)));
   const decide = (command: StoredCommand): StoredCommand | undefined => {
     const next = settle(command, checkIn);
     const mayGo = mayBeHandedOut(next, now);
     const hold = held.get(command.id);
-    const pass = passed.get(command.id);
+    const passes = [holds.passed.get(command.id), admissions.decisions.get(command.id)];
     let after = next;
     if (mayGo && hold !== undefined) after = heldBack(next, hold);
     else if (mayGo && chosenIds.has(next.id)) after = handedOut(next, now);
-    const latest = hold ?? pass;
-    if (after !== next && latest !== undefined) after = withLatest(after, latest);
-    return after === command ? undefined : after;
+    if (after === next) return after === command ? undefined : after;
+    const latest = (hold === undefined ? passes : [hold]).filter((decision) => decision !== undefined);
+    return latest.reduce(withLatest, after);
   };
 
   const [saved, desired] = await Promise.all([
-    Promise.all(open.map((command) => changeCommand(table, command, decide))),
+    Promise.all(open.map((command) => changeCommand(table, admissions.stored.get(command.id) ?? command, decide))),
     desiredFor(table, checkIn),
     changes === undefined ? undefined : saveHead(table, queue.device, incoming, changes),
   ]);
 
   const present = saved.filter((command) => command !== undefined);
+  await Promise.all(
+    open.flatMap((command, n) => {
+      const after = saved[n];
+      const returns = after !== undefined && gaveBack(command, after);
+      return returns ? [returnSpare(surroundings.directory, checkIn.device, after)] : [];
+    }),
+  );
   const handed = present.filter((command) => chosenIds.has(command.id) && command.status === 'delivered');
   const before = new Map(open.map((command) => [command.id, command.status]));
   const known = new Set(open.map((command) => command.id));
@@ -130,6 +153,21 @@ async function readQueueFor(table: Table, caller: Caller, message: CheckInMessag
     if (!unknown && !isRefusal(recognize(queue.device, caller))) return queue;
   }
   return readQueue(table, caller.deviceId, { consistent: true });
+}
+
+/**
+ * A device may have sent its inventory before it says that an update is activated, and not again with that. Then what it said
+ * last is looked at: one request, only in that case.
+ */
+async function withEvidence(table: Table, open: readonly StoredCommand[], checkIn: CheckIn): Promise<CheckIn> {
+  const { device, message } = checkIn;
+  const activated = new Set(
+    (message.results ?? []).filter(({ status }) => status === 'acknowledged').map(({ commandId }) => commandId),
+  );
+  const asked = open.some(({ id, type }) => type === CommandType.ActivateUpdate && activated.has(id));
+  if (!asked || message.inventory !== undefined) return checkIn;
+  const stored = await getReport(table, device.id, 'inventory');
+  return stored === undefined ? checkIn : { ...checkIn, storedInventory: stored.report };
 }
 
 /** Writes the head; decides again on what is there when somebody was faster, until nothing is left to write. */

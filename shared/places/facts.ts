@@ -1,5 +1,5 @@
 import type { Table } from '../aws/dynamodb.ts';
-import type { AcuityTier, Site, Unit } from './place.ts';
+import type { AcuityTier, Site, Spares, Unit } from './place.ts';
 import { getSite, getUnit } from './store.ts';
 import type { Calendar } from './windows.ts';
 
@@ -9,6 +9,8 @@ export interface PlaceFacts {
   readonly tier?: AcuityTier;
   /** When the unit was last changed (RFC 3339). */
   readonly tierSince?: string;
+  /** The least number of working devices of each class that must stay in service in the unit; undefined when it says nothing. */
+  readonly spares?: Spares;
   readonly calendar: Calendar;
 }
 
@@ -22,6 +24,7 @@ export type PlaceOf = (device: {
 export function factsOf(site: Site, unit: Unit | undefined): PlaceFacts {
   return {
     ...(unit === undefined ? {} : { tier: unit.acuityTier, tierSince: unit.updatedAt }),
+    ...(unit?.spares === undefined ? {} : { spares: unit.spares }),
     calendar: {
       zone: unit?.timeZone ?? site.timeZone,
       windows: unit?.maintenanceWindows ?? site.maintenanceWindows,

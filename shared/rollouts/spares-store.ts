@@ -1,6 +1,6 @@
-import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { Table } from '../aws/dynamodb.ts';
-import type { Item } from '../aws/errors.ts';
+import { type Item, isConditionFailed } from '../aws/errors.ts';
 import { type DeviceClass, type DeviceId, Lifecycle } from '../devices/device.ts';
 import { bySite, sitePartition } from '../devices/keys.ts';
 import type { WritePart } from '../devices/store.ts';
@@ -18,6 +18,8 @@ export interface Away {
   readonly by: string;
   /** RFC 3339. */
   readonly since: string;
+  /** A single command takes a device away for so long at most (RFC 3339); one of a rollout is away until it is seen to work. */
+  readonly until?: string;
 }
 
 const keyOf = ({ siteId, unitId, class: deviceClass }: SparesPlace) => ({
@@ -38,8 +40,13 @@ export function takeSparePart(
   by: string,
   budget: number,
   now: Date,
+  until?: Date,
 ): WritePart {
-  const away: Away = { by, since: now.toISOString() };
+  const away: Away = {
+    by,
+    since: now.toISOString(),
+    ...(until === undefined ? {} : { until: until.toISOString() }),
+  };
   const conditions = ['contains(away, :id)'];
   if (budget > 0) conditions.push('attribute_not_exists(away)', 'size(away) < :budget');
   return {
@@ -71,8 +78,52 @@ export const releaseSparePart = (directory: Table, place: SparesPlace, deviceId:
   },
 });
 
-/** The devices of a unit's class that are out of service, whoever took them. Consistent: 1 read unit. */
-export async function readAway(directory: Table, place: SparesPlace): Promise<Readonly<Record<DeviceId, Away>>> {
+/** Ends what a single command took; what somebody else took of the same device since stays. Doing it twice is harmless. */
+export async function endLease(directory: Table, place: SparesPlace, deviceId: DeviceId, by: string): Promise<void> {
+  try {
+    await directory.client.send(
+      new UpdateCommand({
+        TableName: directory.name,
+        Key: keyOf(place),
+        UpdateExpression: 'DELETE away :device REMOVE #device',
+        ConditionExpression: '#device.#by = :by',
+        ExpressionAttributeNames: { '#device': deviceId, '#by': 'by' },
+        ExpressionAttributeValues: { ':device': new Set([deviceId]), ':by': by },
+      }),
+    );
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+  }
+}
+
+/** The devices of a unit's class that are out of service now, whoever took them. Consistent: 1 read unit. */
+export async function readAway(
+  directory: Table,
+  place: SparesPlace,
+  now: Date,
+): Promise<Readonly<Record<DeviceId, Away>>> {
+  const taken = await readTaken(directory, place);
+  return Object.fromEntries(Object.entries(taken).filter(([, away]) => !isOver(away, now)));
+}
+
+/**
+ * The same, for whoever is about to take a spare: leases that are over are taken out of the item first, since the
+ * condition of the taking counts what is in it.
+ */
+export async function settleAway(
+  directory: Table,
+  place: SparesPlace,
+  now: Date,
+): Promise<Readonly<Record<DeviceId, Away>>> {
+  const taken = Object.entries(await readTaken(directory, place));
+  const over = taken.filter(([, away]) => isOver(away, now));
+  await Promise.all(over.map(([deviceId, { by }]) => endLease(directory, place, deviceId, by)));
+  return Object.fromEntries(taken.filter(([, away]) => !isOver(away, now)));
+}
+
+const isOver = ({ until }: Away, now: Date): boolean => until !== undefined && Date.parse(until) <= now.getTime();
+
+async function readTaken(directory: Table, place: SparesPlace): Promise<Readonly<Record<DeviceId, Away>>> {
   const { Item } = await directory.client.send(
     new GetCommand({ TableName: directory.name, Key: keyOf(place), ConsistentRead: true }),
   );

@@ -11,6 +11,7 @@ import type { DevicesTable } from './devices-table.ts';
 
 /** What the gates of a check-in look at, read from the Directory table of the test. */
 export const gateMeans = (directory: Table, now: () => number): HandOutMeans => ({
+  directory,
   readBrakes: brakeReader(directory),
   placeOf: placeReader(directory, now),
   interlock: defaultInterlock,

@@ -1,10 +1,12 @@
-/** The gates that every command passes, in this order (docs/safety.md). */
+/** The gates that a command passes, in this order (docs/safety.md). */
 export const Gate = {
   Authorization: 'authorization',
   Approval: 'approval',
   Limiter: 'limiter',
   Interlock: 'interlock',
   Brake: 'brake',
+  /** Asked only before a command is handed out: may the unit miss the device now? */
+  Admission: 'admission',
 } as const;
 export type Gate = (typeof Gate)[keyof typeof Gate];
 

@@ -1,0 +1,280 @@
+import { randomUUID } from 'node:crypto';
+import type { StoredCommand } from '../../../../shared/commands/command.ts';
+import { getStoredCommand, listStoredCommands } from '../../../../shared/commands/store.ts';
+import type { Device } from '../../../../shared/devices/device.ts';
+import { serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
+import { transact } from '../../../../shared/devices/store.ts';
+import type { CheckInMessage } from '../../../../shared/protocols/agent/messages.ts';
+import { advance } from '../../../../shared/rollouts/execution.ts';
+import { getExecution, type StoredExecution, saveExecution } from '../../../../shared/rollouts/execution-store.ts';
+import type { RolloutEvent } from '../../../../shared/rollouts/rollout.ts';
+import { getRollout, type StoredRollout, saveRollout } from '../../../../shared/rollouts/rollout-store.ts';
+import { readAway, releaseSparePart } from '../../../../shared/rollouts/spares-store.ts';
+import { after, armedDevice, runningRollout } from '../../../support/activation.ts';
+import { callerFor, enrol, infusionPump, message } from '../../../support/devices.ts';
+import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';
+import { createUnit, gateMeans } from '../../../support/gates.ts';
+import { rolloutBegin as start } from '../../../support/rollouts.ts';
+
+const siteId = `s-${'1'.repeat(26)}`;
+const minute = 60_000;
+let devices: DevicesTable;
+
+beforeAll(async () => {
+  devices = await startDevicesTable();
+}, 90_000);
+afterAll(() => devices[Symbol.asyncDispose]());
+
+/** A unit of its own for each test, so that nobody else's devices count. */
+async function ward(pumps: number, keep?: number) {
+  const unitId = `u-${randomUUID().replaceAll('-', '').slice(0, 26)}`;
+  await createUnit(devices, siteId, unitId, 'T2', keep === undefined ? {} : { spares: { 'infusion-pump': keep } });
+  const serials = Array.from({ length: pumps }, () => `ADMISSION-${randomUUID()}`);
+  const enrolled: Device[] = [];
+  for (const serial of serials) enrolled.push(await enrol(devices.table, { ...infusionPump(serial), siteId, unitId }));
+  return { pumps: enrolled, place: { siteId, unitId, class: 'infusion-pump' } as const };
+}
+
+let rollouts = 0;
+function running(): Promise<StoredRollout> {
+  rollouts += 1;
+  return runningRollout(devices, `ro-admission${rollouts}`, start);
+}
+
+async function change(id: string, ...events: RolloutEvent[]): Promise<void> {
+  const before = await getRollout(devices.directory, id);
+  if (before === undefined || !(await saveRollout(devices.directory, before, after(before, events, start), []))) {
+    throw new Error('The rollout was not changed.');
+  }
+}
+
+const free = (now: number): Partial<CheckInMessage> => ({
+  clinical: { state: 'idle', at: new Date(now).toISOString() },
+  posture: { battery: { percent: 90, charging: true } },
+});
+
+async function checkIn(device: Device, now: number, more: Partial<CheckInMessage> = free(now)) {
+  const outcome = await serveCheckIn(
+    devices.table,
+    { caller: callerFor(device), message: message(now, more), receivedAt: now },
+    { now: () => now, random: () => 0, ...gateMeans(devices.directory, () => now) },
+  );
+  if ('refusal' in outcome) throw new Error(`refused: ${outcome.refusal}`);
+  return outcome.reply.commands.map(({ type }) => type);
+}
+
+const executionOf = async (device: Device): Promise<StoredExecution> => {
+  const execution = await getExecution(devices.table, device.id, 'firmware');
+  if (execution === undefined) throw new Error('There is no execution.');
+  return execution;
+};
+
+describe('an activation is handed out only when it is let in', () => {
+  test('spare, execution and delivery are written together, with the grounds', async () => {
+    const { pumps, place } = await ward(3, 2);
+    const [pump] = pumps as [Device];
+    const rollout = await running();
+    const { id } = await armedDevice(devices, rollout, pump, start);
+    expect(await checkIn(pump, start)).toEqual(['activate-update']);
+
+    expect(await executionOf(pump)).toMatchObject({ status: { state: 'activating' }, outOfService: true, version: 2 });
+    expect(await readAway(devices.directory, place, new Date(start))).toEqual({
+      [pump.id]: { by: `rollout ${rollout.id}`, since: new Date(start).toISOString() },
+    });
+    const command = await getStoredCommand(devices.table, pump.id, id);
+    expect(command).toMatchObject({ status: 'delivered', approvedBy: 'user:bert' });
+    expect(command?.decisions?.map(({ gate }) => gate)).toEqual([
+      'authorization',
+      'approval',
+      'limiter',
+      'interlock',
+      'brake',
+      'interlock',
+      'admission',
+    ]);
+    expect(command?.decisions?.at(-1)).toMatchObject({
+      effect: 'allow',
+      ruleId: 'R8',
+      inputs: expect.arrayContaining([
+        { signal: 'out of service', value: 0, source: 'directory' },
+        { signal: 'can spare', value: 1, source: 'directory' },
+        { signal: 'rollout', value: rollout.id, source: 'directory' },
+      ]),
+    });
+  });
+
+  test('of many that come at once no more go than the unit can spare; the others wait with rule, reason and until', async () => {
+    const { pumps, place } = await ward(9, 6);
+    const rollout = await running();
+    for (const pump of pumps) await armedDevice(devices, rollout, pump, start);
+    const handed = await Promise.all(pumps.map((pump) => checkIn(pump, start)));
+    const admitted = pumps.filter((_, n) => handed[n]?.length === 1);
+    expect(admitted).toHaveLength(3);
+    expect(Object.keys(await readAway(devices.directory, place, new Date(start))).sort()).toEqual(
+      admitted.map(({ id }) => id).sort(),
+    );
+    for (const pump of pumps.filter((one) => !admitted.includes(one))) {
+      expect((await executionOf(pump)).status.state).toBe('armed');
+    }
+    const [waiting] = pumps.filter((one) => !admitted.includes(one)) as [Device];
+    expect(await checkIn(waiting, start + minute)).toEqual([]);
+    // One comes back: the next that asks goes, though its time to be looked at again has not come.
+    const [back] = admitted as [Device];
+    await transact(devices.directory, [releaseSparePart(devices.directory, place, back.id)]);
+    expect(await checkIn(waiting, start + 2 * minute)).toEqual(['activate-update']);
+  });
+
+  test('where the hospital says nothing, one goes at a time', async () => {
+    const { pumps } = await ward(5);
+    const rollout = await running();
+    for (const pump of pumps) await armedDevice(devices, rollout, pump, start);
+    const handed = await Promise.all(pumps.map((pump) => checkIn(pump, start)));
+    expect(handed.flat()).toHaveLength(1);
+    const waiting = pumps[handed.findIndex((commands) => commands.length === 0)] as Device;
+    const [{ decisions, deferredUntil, history }] = await commandsOf(waiting);
+    expect(history.at(-1)).toMatchObject({ status: 'deferred', source: 'admission' });
+    expect(decisions?.at(-1)).toMatchObject({
+      gate: 'admission',
+      effect: 'defer',
+      ruleId: 'R8',
+      reason: '1 of its class are out of service in the unit, which can spare 1.',
+    });
+    expect(decisions?.at(-1)?.inputs[0]).toEqual({ signal: 'waits for', value: 'unit-budget', source: 'wardline' });
+    expect(Date.parse(deferredUntil ?? '')).toBeGreaterThan(start);
+  });
+
+  test('a reply that was lost is given again, and takes nothing twice', async () => {
+    const { pumps, place } = await ward(1);
+    const [pump] = pumps as [Device];
+    const rollout = await running();
+    await armedDevice(devices, rollout, pump, start);
+    const both = await Promise.all([checkIn(pump, start), checkIn(pump, start)]);
+    expect(both).toEqual([['activate-update'], ['activate-update']]);
+    // Also when the rollout was paused since: an activation is never interrupted.
+    await change(rollout.id, { kind: 'pause', by: 'operator', words: 'Wait.' });
+    expect(await checkIn(pump, start + minute)).toEqual(['activate-update']);
+    expect(await executionOf(pump)).toMatchObject({ status: { state: 'activating' }, version: 2 });
+    expect(Object.keys(await readAway(devices.directory, place, new Date(start)))).toEqual([pump.id]);
+  });
+
+  test('a pause, a skipped site and a later wave hold at that very check-in', async () => {
+    const { pumps } = await ward(2);
+    const [pump, later] = pumps as [Device, Device];
+    const rollout = await running();
+    await armedDevice(devices, rollout, pump, start);
+    await armedDevice(devices, rollout, later, start, { wave: 1 });
+    expect(await checkIn(later, start)).toEqual([]);
+    expect((await commandsOf(later))[0]?.decisions?.at(-1)).toMatchObject({
+      ruleId: 'R10',
+      reason: 'An earlier wave is not promoted.',
+    });
+    await change(rollout.id, { kind: 'pause', by: 'operator', words: 'Two pumps beep.' });
+    expect(await checkIn(pump, start)).toEqual([]);
+    expect((await commandsOf(pump))[0]?.decisions?.at(-1)).toMatchObject({ ruleId: 'R10', reason: 'Two pumps beep.' });
+    await change(rollout.id, { kind: 'resume' }, { kind: 'skip-site', siteId });
+    expect(await checkIn(pump, start + minute)).toEqual([]);
+    expect((await executionOf(pump)).status.state).toBe('armed');
+  });
+
+  test('a device whose execution ended or was put off is treated as that says', async () => {
+    const { pumps } = await ward(2, 0);
+    const [ended, putOff] = pumps as [Device, Device];
+    const rollout = await running();
+    for (const pump of [ended, putOff]) await armedDevice(devices, rollout, pump, start);
+    const step = async (pump: Device, event: Parameters<typeof advance>[1]) => {
+      const before = await executionOf(pump);
+      const next = advance(before, event, before.version, start);
+      if (!next.ok || !(await saveExecution(devices.table, before, next.value as StoredExecution))) throw new Error();
+    };
+    await step(ended, { kind: 'cancel', reason: 'withdrawn' });
+    await step(putOff, { kind: 'defer', reason: 'in-use', until: start + 30 * minute });
+    expect(await checkIn(ended, start)).toEqual([]);
+    expect((await executionOf(ended)).status.state).toBe('cancelled');
+    // It became free before anybody looked again.
+    expect(await checkIn(putOff, start + minute)).toEqual(['activate-update']);
+    expect((await executionOf(putOff)).status.state).toBe('activating');
+  });
+
+  test('a device that gave it back is not let in again before that is noted', async () => {
+    const { pumps } = await ward(1);
+    const [pump] = pumps as [Device];
+    const { id } = await armedDevice(devices, await running(), pump, start);
+    await checkIn(pump, start);
+    const until = new Date(start + 5 * minute).toISOString();
+    const result = { commandId: id, status: 'deferred' as const, reason: 'alarm sounding', until };
+    await checkIn(pump, start + minute, { ...free(start + minute), results: [result] });
+    expect(await checkIn(pump, start + 6 * minute)).toEqual([]);
+    const before = await executionOf(pump);
+    expect(before.status.state).toBe('activating');
+    const event = { kind: 'given-back', reason: 'in-use', until: start + 7 * minute } as const;
+    const back = advance(before, event, before.version, start + 6 * minute);
+    if (!back.ok) throw new Error(back.reason);
+    await saveExecution(devices.table, before, back.value as StoredExecution);
+    expect(await checkIn(pump, start + 8 * minute)).toEqual(['activate-update']);
+  });
+
+  test('what the interlock holds back is not looked at further', async () => {
+    const { pumps } = await ward(1);
+    const [pump] = pumps as [Device];
+    await armedDevice(devices, await running(), pump, start);
+    devices.requests();
+    const busy = { ...free(start), clinical: { state: 'in-use' as const, at: new Date(start).toISOString() } };
+    expect(await checkIn(pump, start, busy)).toEqual([]);
+    expect(devices.requests().map(({ operation }) => operation)).not.toContain('GetItem');
+    expect((await executionOf(pump)).status.state).toBe('armed');
+  });
+
+  test('costs two reads of the Devices table and one transaction more than any command', async () => {
+    const { pumps } = await ward(4, 3);
+    const [pump] = pumps as [Device];
+    await checkIn(pump, start - minute);
+    await armedDevice(devices, await running(), pump, start);
+    devices.requests();
+    await checkIn(pump, start);
+    const made = devices.requests();
+    expect(made.map(({ operation }) => operation).sort()).toEqual(
+      [
+        'GetItem',
+        'Query',
+        'Query',
+        'TransactWriteItems',
+        ...made.filter(({ operation }) => operation === 'UpdateItem').map(({ operation }) => operation),
+      ].sort(),
+    );
+  });
+
+  test('an inventory that came before the word that it is done verifies it', async () => {
+    const { pumps } = await ward(1);
+    const [pump] = pumps as [Device];
+    const rollout = await running();
+    const { id } = await armedDevice(devices, rollout, pump, start);
+    await checkIn(pump, start);
+    const { version } = rollout.definition.artifact;
+    await checkIn(pump, start + minute, { ...free(start + minute), inventory: { os: { version } } });
+    expect((await getStoredCommand(devices.table, pump.id, id))?.status).toBe('delivered');
+    const done = { commandId: id, status: 'acknowledged' as const };
+    await checkIn(pump, start + 2 * minute, { results: [done] });
+    expect((await getStoredCommand(devices.table, pump.id, id))?.status).toBe('verified');
+  });
+
+  test('the way back is verified when another version runs', async () => {
+    const { pumps } = await ward(1);
+    const [pump] = pumps as [Device];
+    const rollout = await running();
+    await change(rollout.id, { kind: 'roll-back' });
+    const back = await getRollout(devices.directory, rollout.id);
+    const { id } = await armedDevice(devices, back ?? rollout, pump, start, { direction: 'back' });
+    expect(await checkIn(pump, start)).toEqual(['activate-update']);
+    const done = { commandId: id, status: 'acknowledged' as const };
+    const { version } = rollout.definition.artifact;
+    await checkIn(pump, start + minute, { inventory: { os: { version } }, results: [done] });
+    expect((await getStoredCommand(devices.table, pump.id, id))?.status).toBe('acknowledged');
+    await checkIn(pump, start + 2 * minute, { inventory: { os: { version: '9.4.1' } } });
+    expect((await getStoredCommand(devices.table, pump.id, id))?.status).toBe('verified');
+  });
+});
+
+async function commandsOf(device: Device) {
+  const { commands } = await listStoredCommands(devices.table, device.id, 10);
+  return commands as [StoredCommand];
+}
