@@ -62,14 +62,19 @@ async function factsFor(
     }
   }
   const unfinished = new Set<string>();
+  const ended = new Map<string, number>();
   if (rollout.state === 'rolling-back' && waits.some(({ step }) => step === 'back')) {
     for (const { siteId, states } of await listTallies(directory, rollout.id, 'back')) {
-      if (Object.keys(states).some((state) => !isFinalState(state))) unfinished.add(siteId);
+      for (const [state, count] of Object.entries(states)) {
+        if (isFinalState(state)) ended.set(siteId, (ended.get(siteId) ?? 0) + count);
+        else unfinished.add(siteId);
+      }
     }
   }
   return {
     isOpen: (siteId, wave) => open.has(`${wave} ${siteId}`),
-    isBack: (siteId) => !unfinished.has(siteId),
+    // What was told a moment ago is not counted yet.
+    isBack: (siteId, told) => !unfinished.has(siteId) && (ended.get(siteId) ?? 0) >= told,
     backMissing,
   };
 }

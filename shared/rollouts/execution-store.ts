@@ -1,4 +1,4 @@
-import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { BatchGetCommand, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { Table } from '../aws/dynamodb.ts';
 import { cancellationsOf, type Item } from '../aws/errors.ts';
 import { retryContention } from '../aws/retry.ts';
@@ -59,6 +59,33 @@ export async function getExecuted(
     }),
   );
   return Item === undefined ? undefined : executionOf(Item);
+}
+
+/**
+ * The current executions of this kind of these devices, 100 at most; none for devices that have none. One request, 0.5
+ * read units each; may lag by a moment.
+ */
+export async function readExecutions(
+  devices: Table,
+  deviceIds: readonly DeviceId[],
+  kind: string,
+): Promise<ReadonlyMap<DeviceId, StoredExecution>> {
+  const found = new Map<DeviceId, StoredExecution>();
+  let keys: Record<string, unknown>[] = deviceIds.map((id) => ({
+    pk: devicePartition(id),
+    sk: executionSortKey(kind),
+  }));
+  while (keys.length > 0) {
+    const { Responses, UnprocessedKeys } = await devices.client.send(
+      new BatchGetCommand({ RequestItems: { [devices.name]: { Keys: keys } } }),
+    );
+    for (const item of Responses?.[devices.name] ?? []) {
+      const execution = executionOf(item);
+      found.set(execution.deviceId, execution);
+    }
+    keys = UnprocessedKeys?.[devices.name]?.Keys ?? [];
+  }
+  return found;
 }
 
 /** What became of the attempt to start an execution. */

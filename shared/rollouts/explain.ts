@@ -139,6 +139,7 @@ const ineligibleWords: Readonly<Record<Ineligibility, string>> = {
   [Ineligibility.VersionUnknown]: 'it said no version that can be compared.',
   [Ineligibility.VersionOutOfRange]: 'its version is not one that the artifact may be installed from.',
   [Ineligibility.OtherRollout]: 'another rollout of the same kind has not finished with it.',
+  [Ineligibility.Moved]: 'it was taken to another unit after the plan was made.',
 };
 
 /** Why a device takes no part, in words. */

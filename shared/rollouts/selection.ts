@@ -54,6 +54,8 @@ export const Ineligibility = {
   VersionOutOfRange: 'version-out-of-range',
   /** Another rollout of the same kind has not finished with it. */
   OtherRollout: 'other-rollout',
+  /** It was taken to another unit since the plan was made: that unit's spares were never looked at. */
+  Moved: 'moved',
 } as const;
 export type Ineligibility = (typeof Ineligibility)[keyof typeof Ineligibility];
 

@@ -9,10 +9,12 @@ import { rolloutPartition, rolloutSortKeys, waitPrefix } from './keys.ts';
  */
 export interface Wait {
   readonly rolloutId: string;
-  /** Missing for the machine of the whole rollout. */
+  /** Missing for the machine of the whole rollout. `finish` with a site: its waves are over, the rollout is not. */
   readonly siteId?: string;
   readonly step: 'window' | 'monitor' | 'hold' | 'finish' | 'back';
   readonly wave?: number;
+  /** For `back`: how many devices of the site were told to go back. */
+  readonly told?: number;
   readonly token: string;
   /** RFC 3339. */
   readonly since: string;

@@ -31,8 +31,8 @@ export interface Answer {
 export interface WaitFacts {
   /** Whether a unit of the site with devices in this wave has its window open now. */
   readonly isOpen: (siteId: string, wave: number) => boolean;
-  /** Whether all devices of the site that were told to go back came to an end. */
-  readonly isBack: (siteId: string) => boolean;
+  /** Whether so many devices of the site that were told to go back came to an end, and none is on its way. */
+  readonly isBack: (siteId: string, told: number) => boolean;
   /** Whether devices are left that nobody has told to go back: their sites were through before. */
   readonly backMissing: boolean;
 }
@@ -65,10 +65,12 @@ function verdictFor(rollout: Rollout, wait: Wait, facts: WaitFacts): WaitVerdict
   switch (wait.step) {
     case 'finish':
       if (over.has(state)) return WaitVerdict.Done;
-      return state === 'rolling-back' && facts.backMissing ? WaitVerdict.RollBack : undefined;
+      if (state !== 'rolling-back') return undefined;
+      // A site that was through brings its own back at once; the whole rollout looks for those that nobody told.
+      return wait.siteId !== undefined || facts.backMissing ? WaitVerdict.RollBack : undefined;
     case 'back':
       if (state !== 'rolling-back') return WaitVerdict.Done;
-      return wait.siteId !== undefined && facts.isBack(wait.siteId) ? WaitVerdict.Done : undefined;
+      return wait.siteId !== undefined && facts.isBack(wait.siteId, wait.told ?? 0) ? WaitVerdict.Done : undefined;
     default:
       return siteVerdict(rollout, wait, facts);
   }

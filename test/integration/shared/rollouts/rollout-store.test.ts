@@ -119,7 +119,7 @@ describe('rollouts', () => {
 describe('summaries of sites', () => {
   const none = {
     ...{ 'not-enrolled': 0, 'not-placed': 0, 'already-there': 0 },
-    ...{ 'version-unknown': 0, 'version-out-of-range': 0, 'other-rollout': 0 },
+    ...{ 'version-unknown': 0, 'version-out-of-range': 0, 'other-rollout': 0, moved: 0 },
   };
   const summary = (siteId: string, more: Partial<SiteSummary> = {}): SiteSummary => ({
     ...{ siteId, digest: 'f'.repeat(64), devices: [0, 2, 1], ineligible: { ...none, 'already-there': 3 } },
