@@ -35,7 +35,10 @@ const ONLY: Partial<Record<string, readonly DeviceClass[]>> = {
 };
 
 /** What takes a device away from who uses it: never during use, nor when the device does not know. A lost one is erased whatever it does. */
-const DISRUPTIVE: readonly string[] = [CommandType.Restart, CommandType.InstallUpdate];
+const DISRUPTIVE: readonly string[] = [CommandType.Restart, CommandType.InstallUpdate, CommandType.ActivateUpdate];
+
+/** What must not lose its power half way. */
+const NEEDS_POWER: readonly string[] = [CommandType.InstallUpdate, CommandType.ActivateUpdate];
 
 /** How long a command takes (median), how often it fails, and of what. */
 const EFFORT: Readonly<
@@ -65,6 +68,24 @@ const EFFORT: Readonly<
       ['signature-invalid', 1],
       ['not-enough-space', 2],
       ['self-test-failed-rolled-back', 2],
+    ],
+  },
+  // A good artifact fails seldom: a rollout of it comes through its gates, which stop at one device in twenty.
+  [CommandType.DownloadUpdate]: {
+    median: 5 * MINUTE,
+    fails: 0.004,
+    reasons: [
+      ['download-failed', 4],
+      ['signature-invalid', 1],
+      ['not-enough-space', 2],
+    ],
+  },
+  [CommandType.ActivateUpdate]: {
+    median: 3 * MINUTE,
+    fails: 0.004,
+    reasons: [
+      ['rolled-back', 3],
+      ['install-failed', 1],
     ],
   },
   [CommandType.ApplyConfig]: { median: 4 * SECOND, fails: 0.02, reasons: [['invalid-profile', 1]] },
@@ -97,11 +118,27 @@ export function planFor(
       until: now + LOOK_AGAIN,
     };
   }
-  if (command.type === CommandType.InstallUpdate && battery.percent < 30 && !battery.charging) {
+  if (NEEDS_POWER.includes(command.type) && battery.percent < 30 && !battery.charging) {
     return { kind: 'defer', reason: 'battery-low', until: now + LOOK_AGAIN };
   }
   const random = seeded(seed, profile.serial, 'command', command.id);
   const fails = random() < effort.fails;
   const takes = durationAround(random, effort.median, 0.5);
+  if (breaksOn(seed, profile, command)) return { kind: 'fail', takes, reason: 'rolled-back' };
   return fails ? { kind: 'fail', takes, reason: pick(random, effort.reasons) } : { kind: 'carry-out', takes };
+}
+
+/** An artifact with a version of this form fails its self-test on some devices, so that a rollout can be seen to be held or stopped. */
+const BAD = /-bad$/;
+const BAD_SHARE = 0.4;
+
+/** Whether a bad artifact breaks this device: always the same devices, however often it is tried. The way back works everywhere. */
+function breaksOn(
+  seed: number,
+  { serial }: DeviceProfile,
+  { type, parameters }: { readonly type: string; readonly parameters: Readonly<Record<string, unknown>> },
+): boolean {
+  const { version, back } = parameters;
+  if (type !== CommandType.ActivateUpdate || typeof version !== 'string' || back === true) return false;
+  return BAD.test(version) && seeded(seed, serial, 'bad', version)() < BAD_SHARE;
 }

@@ -4,10 +4,11 @@ import type { Facts, Machine, Outcome } from '../../agent/machine.ts';
 import type { Time } from '../../agent/time.ts';
 import { CommandType } from '../../shared/commands/command.ts';
 import { type Battery, batteryAt } from './battery.ts';
-import { planFor } from './behaviour.ts';
+import { type Plan, planFor } from './behaviour.ts';
 import type { DeviceProfile } from './profile.ts';
 import { pick, seeded } from './seeded.ts';
 import type { DeviceMemory } from './state.ts';
+import { activated, isActive, isStaged, reported, staged, type Update, updateOf } from './updates.ts';
 import { type Usage, usageAt } from './usage.ts';
 
 const MOBILE_ENCRYPTION = [
@@ -97,6 +98,7 @@ export class SimulatedMachine implements Machine {
       manufacturer: profile.manufacturer,
       model: profile.model,
       os: { name: profile.os.name, version: this.#osVersion() },
+      ...reported(this.#parts.memory()),
       location: profile.location,
       network: [
         {
@@ -141,6 +143,8 @@ export class SimulatedMachine implements Machine {
       battery: this.#battery(),
     });
     if (plan.kind === 'defer') return { status: 'deferred', reason: plan.reason, until: plan.until };
+    if (command.type === CommandType.DownloadUpdate) return this.#download(updateOf(command), plan, signal);
+    if (command.type === CommandType.ActivateUpdate) return this.#activate(updateOf(command), plan, signal);
     const restarts = command.type === CommandType.Restart || command.type === CommandType.InstallUpdate;
     // An update is fetched while the device works; only its end takes the device away.
     await time.wait(command.type === CommandType.Restart ? 2_000 : plan.takes, signal);
@@ -152,6 +156,29 @@ export class SimulatedMachine implements Machine {
       this.#parts.remember({ bootedAt: time.now() });
     }
     return this.#effect(command, signal);
+  }
+
+  /** Fetches an update beside what runs. */
+  async #download(update: Update, plan: Exclude<Plan, { kind: 'defer' }>, signal: AbortSignal): Promise<Outcome> {
+    const { time, memory, remember } = this.#parts;
+    await time.wait(plan.takes, signal);
+    if (plan.kind === 'fail') return { status: 'failed', reason: plan.reason };
+    remember(staged(memory(), update));
+    return { status: 'acknowledged', detail: { sha256: update.sha256 } };
+  }
+
+  /** Changes to what was fetched, or back: is away meanwhile, and comes back with one version or the other. */
+  async #activate(update: Update, plan: Exclude<Plan, { kind: 'defer' }>, signal: AbortSignal): Promise<Outcome> {
+    const { profile, time, memory, remember, offline, reportAll } = this.#parts;
+    // A device that went back by itself is where the way back leads.
+    if (isActive(memory(), profile, update)) return { status: 'acknowledged' };
+    if (!isStaged(memory(), update)) return { status: 'failed', reason: 'not-staged' };
+    await offline(plan.takes, signal);
+    remember({ bootedAt: time.now() });
+    if (plan.kind === 'fail') return { status: 'failed', reason: plan.reason };
+    remember(activated(memory(), profile, update));
+    reportAll();
+    return { status: 'acknowledged' };
   }
 
   /** Everything but a message may be done twice: the second time it finds its work done. */

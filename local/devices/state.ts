@@ -8,6 +8,12 @@ export interface DeviceMemory {
   readonly identity?: StoredIdentity;
   readonly journal?: readonly JournalEntry[];
   readonly osVersion?: string;
+  /** What was installed over the factory's, apart from the operating system, by `thingOf`. */
+  readonly installed?: Readonly<Record<string, string>>;
+  /** What was downloaded and not activated yet: the SHA-256 of each by `thingOf` and version. */
+  readonly staged?: Readonly<Record<string, string>>;
+  /** What ran before the last update of each thing; null = what the factory installed. */
+  readonly before?: Readonly<Record<string, string | null>>;
   /** Milliseconds since the epoch. */
   readonly bootedAt?: number;
   readonly lockedAt?: number;

@@ -14,7 +14,7 @@ test('nothing disruptive while a device is in use or does not know', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...devices),
-      fc.constantFrom(CommandType.Restart, CommandType.InstallUpdate),
+      fc.constantFrom(CommandType.Restart, CommandType.InstallUpdate, CommandType.ActivateUpdate),
       fc.constantFrom(ClinicalState.InUse, ClinicalState.Unknown),
       fc.string(),
       (device, type, state, id) => {
@@ -41,6 +41,41 @@ test('some commands fail, most do not', () => {
   const failed = plans.filter(({ kind }) => kind === 'fail').length / plans.length;
   expect(failed).toBeGreaterThan(0.03);
   expect(failed).toBeLessThan(0.1);
+});
+
+describe('an update in two steps', () => {
+  const devices = demoFleet(500, 1).map((device) => device.profile);
+  const failing = (type: string, parameters: Record<string, unknown>) =>
+    devices.filter(
+      (device) => planFor(1, device, command(type, `5-${device.serial}`, parameters), idle).kind === 'fail',
+    );
+
+  test('a good one comes through the gates of a rollout', () => {
+    for (const type of [CommandType.DownloadUpdate, CommandType.ActivateUpdate]) {
+      expect(failing(type, { version: '9.5.0' }).length / devices.length).toBeLessThan(0.015);
+    }
+  });
+
+  test('a bad one breaks the same two fifths of the devices each time, and the way back none of them', () => {
+    const broken = failing(CommandType.ActivateUpdate, { version: '9.5.0-bad' });
+    expect(broken.length / devices.length).toBeGreaterThan(0.33);
+    expect(broken.length / devices.length).toBeLessThan(0.47);
+    const again = command(CommandType.ActivateUpdate, 'another-rollout', { version: '9.5.0-bad' });
+    const plans = broken.map((device) => planFor(1, device, again, idle));
+    // All but the few that failed by chance.
+    expect(plans.filter(({ kind }) => kind === 'fail').length).toBeGreaterThan(0.97 * broken.length);
+    expect(plans.find(({ kind }) => kind === 'fail')).toMatchObject({ reason: 'rolled-back' });
+    const back = failing(CommandType.ActivateUpdate, { version: '9.5.0-bad', back: true });
+    expect(back.length / devices.length).toBeLessThan(0.015);
+    expect(failing(CommandType.DownloadUpdate, { version: '9.5.0-bad' }).length / devices.length).toBeLessThan(0.015);
+  });
+
+  test('is fetched in use, and activated only with power', () => {
+    const used = { ...idle, state: ClinicalState.InUse, battery: { percent: 5, charging: false } };
+    expect(planFor(1, profile(), command(CommandType.DownloadUpdate), used).kind).not.toBe('defer');
+    const empty = { ...idle, battery: { percent: 20, charging: false } };
+    expect(planFor(1, profile(), command(CommandType.ActivateUpdate), empty)).toMatchObject({ reason: 'battery-low' });
+  });
 });
 
 test('a medical device shows no messages and is neither locked nor erased', () => {
