@@ -11,6 +11,7 @@ import {
 } from '../../shared/brake/brake.ts';
 import { brakeOperations } from '../../shared/brake/operations.ts';
 import { deleteBrake, getBrake, listBrakes, putBrake } from '../../shared/brake/store.ts';
+import type { WakeHeld } from '../../shared/commands/wake-held.ts';
 import { operation } from '../../shared/http/api.ts';
 import { problems } from '../../shared/http/problem.ts';
 import { actorOf } from '../../shared/identity/caller.ts';
@@ -24,7 +25,7 @@ export interface Services {
   readonly directory: Table;
   readonly guard: Guard;
   /** Has the devices woken whose commands the brake held. Never fails: they come by themselves as well. */
-  readonly wakeHeld: (place: BrakePlace) => Promise<void>;
+  readonly wakeHeld: WakeHeld;
 }
 
 /** Tries of a change that somebody else was faster with. */

@@ -3,8 +3,7 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { keepRecord } from '../../shared/audit/store.ts';
 import { delayedQueue } from '../../shared/aws/delayed-queue.ts';
 import { openTable, requiredEnvironment } from '../../shared/aws/dynamodb.ts';
-import type { BrakePlace } from '../../shared/brake/brake.ts';
-import type { HeldLook } from '../../shared/commands/wake-held.ts';
+import { heldWaker } from '../../shared/commands/wake-held.ts';
 import { serve } from '../../shared/http/api.ts';
 import { describeFailure } from '../../shared/http/failure.ts';
 import { Guard } from '../../shared/identity/guard.ts';
@@ -18,17 +17,9 @@ const guard = new Guard(loadPolicies(), (record) => keepRecord(directory, record
 const queues = new SQSClient({ maxAttempts: 2, requestHandler: { requestTimeout: 2_000 } });
 const later = delayedQueue(queues, requiredEnvironment('WAKE_QUEUE_URL'));
 
-/** Check-ins may go by a brake that they read half a second ago: a device that came at once would be told to wait. */
-const afterReleaseSeconds = 1;
-
-async function wakeHeld({ siteId, unitId }: BrakePlace): Promise<void> {
-  const look: HeldLook = { held: 'brake', siteId, unitId };
-  try {
-    await later(look, afterReleaseSeconds);
-  } catch (error) {
-    logger.error('nobody is woken after the release', describeFailure(error));
-  }
-}
+const wakeHeld = heldWaker(later, 'brake', (error) =>
+  logger.error('nobody is woken after the release', describeFailure(error)),
+);
 
 /** The brake of the management API: a function of its own, so that it works while others are flooded. */
 export const handler = serve('manage-brake', brakeHandlers({ directory, guard, wakeHeld }));

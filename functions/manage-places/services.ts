@@ -1,4 +1,5 @@
 import type { Table } from '../../shared/aws/dynamodb.ts';
+import type { WakeHeld } from '../../shared/commands/wake-held.ts';
 import { problems } from '../../shared/http/problem.ts';
 import type { Guard } from '../../shared/identity/guard.ts';
 import type { Site } from '../../shared/places/place.ts';
@@ -9,6 +10,8 @@ export interface Services {
   readonly directory: Table;
   readonly places: PlaceStore;
   readonly guard: Guard;
+  /** Has the devices of a place woken whose commands wait for its hours or tier. Never fails: they come by themselves as well. */
+  readonly wakeHeld: WakeHeld;
 }
 
 /** The site, or 404. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { ulid } from 'ulid';
 import { auditRecord } from '../../shared/audit/record.ts';
 import { readTrail } from '../../shared/audit/store.ts';
@@ -13,7 +14,7 @@ import { organizationPartition, sitePartition } from '../../shared/places/store.
 import { changedMeanwhile, requireSite, type Services } from './services.ts';
 
 /** The operations on sites. */
-export function siteOperations({ places, guard, directory }: Services) {
+export function siteOperations({ places, guard, directory, wakeHeld }: Services) {
   return {
     listSites: operation(placeOperations.listSites, async ({ caller, query, receivedAt }) => {
       guard.assertReadsSomewhere(caller, receivedAt);
@@ -58,6 +59,7 @@ export function siteOperations({ places, guard, directory }: Services) {
       };
       const entry = { ...permit, before: input(before), after: input(site) };
       if (!(await places.updateSite(site, auditRecord(partition, entry, receivedAt)))) throw changedMeanwhile();
+      if (!isDeepStrictEqual(hoursOf(before), hoursOf(site))) await wakeHeld({ siteId: site.id });
       return { body: site, headers: { etag: etagOf(site.version) } };
     }),
 
@@ -84,6 +86,11 @@ export function siteOperations({ places, guard, directory }: Services) {
       return { body: pageBody(list, page.items, page.after) };
     }),
   };
+}
+
+/** What the interlock decides on. */
+function hoursOf({ timeZone, maintenanceWindows, blackouts, freezes }: Site) {
+  return { timeZone, maintenanceWindows, blackouts, freezes };
 }
 
 function input({ name, timeZone, maintenanceWindows, blackouts, freezes }: Site): Record<string, unknown> {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { ulid } from 'ulid';
 import { auditRecord } from '../../shared/audit/record.ts';
 import { operation } from '../../shared/http/api.ts';
@@ -12,7 +13,7 @@ import { type PlaceStore, sitePartition } from '../../shared/places/store.ts';
 import { changedMeanwhile, requireSite, type Services } from './services.ts';
 
 /** The operations on care units. */
-export function unitOperations({ places, guard }: Services) {
+export function unitOperations({ places, guard, wakeHeld }: Services) {
   return {
     listUnits: operation(placeOperations.listUnits, async ({ caller, path, query, receivedAt }) => {
       const siteId = parameter(path, 'siteId');
@@ -62,6 +63,9 @@ export function unitOperations({ places, guard }: Services) {
       const unit = { ...changed(before, body), updatedAt: receivedAt.toISOString(), version: before.version + 1 };
       const entry = { ...permit, before: input(before), after: input(unit) };
       if (!(await places.updateUnit(unit, auditRecord(partition, entry, receivedAt)))) throw changedMeanwhile();
+      if (!isDeepStrictEqual(whatDecides(before), whatDecides(unit))) {
+        await wakeHeld({ siteId: unit.siteId, unitId: unit.id });
+      }
       return { body: unit, headers: { etag: etagOf(unit.version) } };
     }),
 
@@ -111,6 +115,11 @@ function present<Members extends object>(members: Members): { [Name in keyof Mem
   const entries = Object.entries(members).filter(([, value]) => value !== undefined);
   // Exactly the members that have a value are left, which is what the type says.
   return Object.fromEntries(entries) as { [Name in keyof Members]?: NonNullable<Members[Name]> };
+}
+
+/** What the interlock decides on. */
+function whatDecides({ acuityTier, timeZone, maintenanceWindows, blackouts }: Unit) {
+  return { acuityTier, timeZone, maintenanceWindows, blackouts };
 }
 
 function input({ name, acuityTier, timeZone, maintenanceWindows, blackouts, spares }: Unit): Record<string, unknown> {

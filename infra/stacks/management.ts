@@ -85,12 +85,18 @@ export class ManagementStack extends Stack {
       });
 
     const places = served('manage-places', 'Sites and care units', {
-      environment: { DIRECTORY_TABLE: data.directory.tableName, DEVICES_TABLE: data.devices.tableName },
+      environment: {
+        DIRECTORY_TABLE: data.directory.tableName,
+        DEVICES_TABLE: data.devices.tableName,
+        WAKE_QUEUE_URL: wakeQueue.queueUrl,
+      },
       statements: [
         tableAccess(data.directory, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']),
         indexAccess(data.directory, 'byKind'),
         // A place that still has devices is not deleted.
         indexAccess(data.devices, 'bySite'),
+        // Other hours may let a command go that waited for them.
+        allow(['sqs:SendMessage'], [wakeQueue.queueArn]),
       ],
     });
     const enrollment = served('manage-enrollment', 'Enrolment tokens', {

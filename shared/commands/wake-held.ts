@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { SendLater } from '../aws/delayed-queue.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { type DeviceId, Lifecycle } from '../devices/device.ts';
 import { type ListPosition, listDevices } from '../devices/store.ts';
@@ -21,6 +22,28 @@ export const HeldLook = v.object({
   position: v.optional(v.object({ site: v.union([v.number(), v.string()]), after: v.optional(v.string()) })),
 });
 export type HeldLook = v.InferOutput<typeof HeldLook>;
+
+/** A check-in may go by a brake or a place that was read up to a second ago: a device that came at once would be told to wait. */
+const settleSeconds = 2;
+
+/** Has the devices of a place woken for whose commands a gate was in the way. */
+export type WakeHeld = (place: Pick<HeldLook, 'siteId' | 'unitId'>) => Promise<void>;
+
+/**
+ * Puts such looks into the queue of wake-ups.
+ *
+ * @param failed told when the queue takes none: what let the commands go is done, and the devices come by themselves
+ */
+export const heldWaker =
+  (later: SendLater, held: HeldLook['held'], failed: (error: unknown) => void): WakeHeld =>
+  async ({ siteId, unitId }) => {
+    const look: HeldLook = { held, siteId, unitId };
+    try {
+      await later(look, settleSeconds);
+    } catch (error) {
+      failed(error);
+    }
+  };
 
 /** What a look works with. */
 export interface HeldMeans {

@@ -9,7 +9,12 @@ import { LoopDevice } from './loop-device.ts';
 export interface Life {
   readonly id: string;
   readonly status: string;
-  readonly history: readonly { readonly status: string; readonly at: string; readonly source: string }[];
+  readonly history: readonly {
+    readonly status: string;
+    readonly at: string;
+    readonly source: string;
+    readonly until?: string;
+  }[];
 }
 
 /** A running local cloud with a site, an administrator and what tests of the device loop do with them. */

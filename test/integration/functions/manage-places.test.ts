@@ -16,6 +16,8 @@ const chicago = { name: 'Linden Park', timeZone: 'America/Chicago' };
 let database: TestDatabase;
 let handler: ApiHandler;
 let places: PlaceStore;
+/** Places whose devices were to be woken. */
+const woken: object[] = [];
 let devices: Awaited<ReturnType<TestDatabase['table']>>;
 
 beforeAll(async () => {
@@ -24,7 +26,7 @@ beforeAll(async () => {
   devices = await database.table('bySite');
   places = new PlaceStore(directory, devices);
   const guard = new Guard(loadPolicies(), (record) => keepRecord(directory, record));
-  const services = { directory, places, guard };
+  const services = { directory, places, guard, wakeHeld: async (place: object) => void woken.push(place) };
   handler = serve('manage-places', { ...siteOperations(services), ...unitOperations(services) });
 }, 30_000);
 afterAll(() => database.stop());
@@ -290,4 +292,24 @@ describe('PlaceLookup', () => {
     expect(await lookup.find(one.siteId, 'Ward 4')).toEqual({ reason: 'There is no such care unit.' });
     expect(await lookup.find(undefined, undefined)).toEqual({});
   });
+});
+
+test('a change of what the interlock decides on wakes the devices that wait there; another one does not', async () => {
+  const { siteId } = await createSite();
+  const unit = { name: 'ICU', acuityTier: 'T0' };
+  const created = await call(handler, 'createUnit', { caller: ada, path: { siteId }, body: unit });
+  const unitId = String(created.body['id']);
+  woken.length = 0;
+  const change = async (operation: 'updateSite' | 'updateUnit', version: number, body: object) => {
+    const path = operation === 'updateSite' ? { siteId } : { siteId, unitId };
+    const headers = { 'If-Match': `"${version}"` };
+    expect((await call(handler, operation, { caller: ada, path, body, headers })).status).toBe(200);
+    return woken.splice(0);
+  };
+  expect(await change('updateSite', 1, { name: 'Linden Park West', freezes: [] })).toEqual([]);
+  expect(await change('updateUnit', 1, { name: 'ICU 2', acuityTier: 'T0' })).toEqual([]);
+  expect(await change('updateUnit', 2, { acuityTier: 'T1' })).toEqual([{ siteId, unitId }]);
+  const maintenanceWindows = [{ days: ['mon'], from: '02:00', to: '04:00' }];
+  expect(await change('updateUnit', 3, { maintenanceWindows })).toEqual([{ siteId, unitId }]);
+  expect(await change('updateSite', 2, { maintenanceWindows })).toEqual([{ siteId }]);
 });
