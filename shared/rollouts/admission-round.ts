@@ -34,25 +34,31 @@ export interface RoundQuestion<Ready extends Execution> {
 export interface Round<Ready extends Execution> {
   /** How many may be asked: slots that nobody takes or was offered. */
   readonly free: number;
-  /** Who may be asked, the first first; more than `free`, since some may turn out not to be there. */
+  /** Who may be asked, the first first; more than there are slots, since some may turn out not to be there. */
   readonly candidates: readonly Ready[];
 }
 
 /**
  * Whom to ask to be activated next: as many as there are free slots, in the order of waves and ranks. To ask is not to
  * admit: that is decided anew when the device comes. Nobody is asked while the rollout, the window or a brake says no.
+ *
+ * A device that failed and is to go back is away already: it takes no slot.
  */
 export function roundOf<Ready extends Execution>(question: RoundQuestion<Ready>): Round<Ready> {
   const { ready, permitOf, open, budget, away, now } = question;
   // One that was let in a moment ago may still be listed as asked.
   const offers = ready.filter(({ status, deviceId }) => status.state === 'armed' && !away.has(deviceId));
   const free = Math.max(0, budget - away.size - offers.length);
-  if (!open || free === 0) return { free: 0, candidates: [] };
-  const candidates = ready.filter(
-    (execution) => !away.has(execution.deviceId) && isDue(execution, now) && permitOf(execution).allowed,
-  );
+  if (!open) return { free: 0, candidates: [] };
+  const candidates = ready.filter((execution) => {
+    if (!takesSlot(execution)) return isDue(execution, now) && permitOf(execution).allowed;
+    return free > 0 && !away.has(execution.deviceId) && isDue(execution, now) && permitOf(execution).allowed;
+  });
   return { free, candidates };
 }
+
+/** Whether the unit has one device less once this one is let in. */
+export const takesSlot = ({ outOfService }: Pick<Execution, 'outOfService'>): boolean => !outOfService;
 
 /** Why a device was put off by something that a round itself has just looked at: then the time does not count. */
 const ours: ReadonlySet<DeferralReason> = new Set([

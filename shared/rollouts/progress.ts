@@ -5,10 +5,11 @@ import { commandOf } from '../commands/store.ts';
 import { changeExecution } from './change-execution.ts';
 import { eventFor, safetyOf } from './command-events.ts';
 import type { Engine } from './engine.ts';
-import { isFinal } from './execution.ts';
+import { isFinal, mustGoBack } from './execution.ts';
 import { executionOf, getExecution, type StoredExecution } from './execution-store.ts';
 import { inParallel } from './in-parallel.ts';
 import { judgeRollout } from './judge-wave.ts';
+import { sendBack } from './roll-back-dispatch.ts';
 import { type RoundPlace, runRound } from './run-round.ts';
 import { stopForSafety } from './safety-stop.ts';
 import { countExecutions } from './tally-store.ts';
@@ -63,7 +64,11 @@ export async function applyChanges(
     const images = those.map(executionIn);
     const counted = await attempt(those, async () => {
       await countExecutions(engine.devices, engine.directory, images, now);
-      if (images.some(isFinal)) await judgeRollout(engine, rolloutId, now);
+      if (!images.some(isFinal)) return;
+      const rollout = await judgeRollout(engine, rolloutId, now);
+      // Those that were being activated when the way back began are told now that they are through.
+      if (rollout?.state !== 'rolling-back') return;
+      for (const execution of images.filter(mustGoBack)) await sendBack(engine.devices, execution, now);
     });
     if (!counted) continue;
     const units = groupBy(

@@ -14,7 +14,7 @@ import { getSite, getUnit } from '../places/store.ts';
 import { isOpen } from '../places/windows.ts';
 import { wakeTopic } from '../protocols/agent/topics.ts';
 import { unitBudget } from './admission.ts';
-import { asked, isMissed, lateOf, offlineRelook, roundOf, Standing, standingOf } from './admission-round.ts';
+import { asked, isMissed, lateOf, offlineRelook, roundOf, Standing, standingOf, takesSlot } from './admission-round.ts';
 import { changeExecution } from './change-execution.ts';
 import { eventFor } from './command-events.ts';
 import { DeferralReason } from './deferral.ts';
@@ -54,12 +54,14 @@ export async function runRound(engine: Engine, place: RoundPlace, now: Date): Pr
   const { open, budget, away } = await spareIn(engine, place, now);
   const question = { ready, permitOf: (execution: StoredExecution) => permitOf(rollout, execution) };
   const round = roundOf({ ...question, open, budget, away, now: now.getTime() });
-  let sent = 0;
+  let [sent, taken] = [0, 0];
   for (const execution of round.candidates) {
-    if (sent === round.free) break;
+    if (takesSlot(execution) && taken === round.free) continue;
     const answer = await ask(engine, rollout, execution, now);
     if (answer === 'braked') break;
-    if (answer === 'asked') sent += 1;
+    if (answer !== 'asked') continue;
+    sent += 1;
+    if (takesSlot(execution)) taken += 1;
   }
   return sent;
 }

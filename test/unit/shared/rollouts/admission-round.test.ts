@@ -106,6 +106,17 @@ describe('roundOf', () => {
   });
 });
 
+test('a device that failed and is to go back is away already, and needs no slot', () => {
+  const failed = ready(1, { state: 'staged' }, { direction: 'back', outOfService: true });
+  const others = [ready(0, { state: 'staged' }, { direction: 'back' }), failed];
+  const question = { ready: others, permitOf: permit(0), open: true, budget: 1, now };
+  const full = roundOf({ ...question, away: new Set([failed.deviceId]) });
+  expect([full.free, full.candidates]).toEqual([0, [failed]]);
+  const free = roundOf({ ...question, away: new Set([failed.deviceId]), budget: 2 });
+  expect([free.free, free.candidates]).toEqual([1, others]);
+  expect(roundOf({ ...question, away: new Set([failed.deviceId]), open: false }).candidates).toEqual([]);
+});
+
 describe('asked', () => {
   test('brings whoever waits there to armed, one version for each step, and nobody else', () => {
     fc.assert(
