@@ -68,7 +68,8 @@ test('inventory asks anew and reports everything; the rest that is not for an ag
   const { machine, told } = machineWith(system);
   expect(await machine.carryOut(command('inventory'), signal)).toEqual({ status: 'acknowledged' });
   expect(told).toContain('all');
-  for (const type of ['wipe', 'lock', 'restart', 'install-update', 'apply-config', 'locate', 'toString']) {
+  const updates = ['install-update', 'download-update', 'activate-update'];
+  for (const type of ['wipe', 'lock', 'restart', ...updates, 'apply-config', 'locate', 'toString']) {
     expect(await machine.carryOut(command(type), signal)).toEqual({ status: 'failed', reason: 'unsupported' });
   }
 });
