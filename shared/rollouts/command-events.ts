@@ -84,12 +84,16 @@ const rejections: ReadonlySet<string> = new Set(['rejected', 'rejected-by-user',
 
 const isRolledBack = (reason = ''): boolean => reason === 'rolled-back' || reason.endsWith('-rolled-back');
 
+/** What devices say when they had nothing to begin with: they work as before. */
+const untouched: ReadonlySet<string> = new Set(['not-staged', 'unsupported']);
+
 function failure({ status }: Execution, reason = ''): ExecutionEvent {
-  const inService = status.state !== 'activating' && status.state !== 'verifying';
-  if (rejections.has(reason) && inService) return { kind: 'rejected', reason };
+  if (rejections.has(reason) && status.state !== 'verifying') return { kind: 'rejected', reason };
   // Before it was activated there is nothing to go back from.
-  if (isRolledBack(reason) && !inService) return { kind: 'rolled-back' };
-  return { kind: 'failed', class: classes[reason] ?? FailureClass.Other };
+  const activated = status.state === 'activating' || status.state === 'verifying';
+  if (isRolledBack(reason) && activated) return { kind: 'rolled-back' };
+  const failed = { kind: 'failed', class: classes[reason] ?? FailureClass.Other } as const;
+  return untouched.has(reason) && status.state === 'activating' ? { ...failed, untouched: true } : failed;
 }
 
 /** Why the device waits, and until when: by its own word, or because a gate said so. */

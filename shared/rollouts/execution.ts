@@ -91,7 +91,8 @@ export type ExecutionEvent =
   | { readonly kind: 'given-back'; readonly reason: DeferralReason; readonly until: number }
   | { readonly kind: 'installed' }
   | { readonly kind: 'verified' }
-  | { readonly kind: 'failed'; readonly class: FailureClass }
+  /** `untouched`: it was let in and could not even begin, so it works as before. */
+  | { readonly kind: 'failed'; readonly class: FailureClass; readonly untouched?: true }
   | { readonly kind: 'time-out' }
   | { readonly kind: 'rejected'; readonly reason: string }
   | { readonly kind: 'rolled-back' }
@@ -134,7 +135,8 @@ const origins: Readonly<Record<ExecutionEvent['kind'], readonly ExecutionState[]
   verified: ['activating', 'verifying'],
   failed: ['queued', 'staged', 'armed', 'deferred', 'activating', 'verifying'],
   'time-out': ['queued', 'deferred', 'staged', 'armed', 'activating', 'verifying'],
-  rejected: ['queued', 'staged', 'armed', 'deferred'],
+  // A person at the device may say no to what it was just handed.
+  rejected: ['queued', 'staged', 'armed', 'deferred', 'activating'],
   'rolled-back': ['activating', 'verifying'],
   // An activation is never interrupted: half an update is worse than either version.
   cancel: ['planned', 'queued', 'staged', 'armed', 'deferred'],
@@ -159,10 +161,9 @@ export function advance(execution: Execution, event: ExecutionEvent, expected: n
   const next = statusAfter(execution, event, at);
   if (!next.ok) return next;
   const status = next.value;
-  // What was given back was never begun.
   const { activatedAt: _never, ...before } = execution;
   return changed({
-    ...(event.kind === 'given-back' ? before : execution),
+    ...(neverBegan(event) ? before : execution),
     status,
     ...(event.kind === 'dispatch' ? { dispatchedAt: timestamp(at) } : {}),
     ...(event.kind === 'activate' ? { activatedAt: timestamp(at) } : {}),
@@ -248,8 +249,12 @@ function stageOf(status: ExecutionStatus): Stage {
   return state === 'staged' || state === 'armed' || state === 'activating' || state === 'verifying' ? state : 'queued';
 }
 
+/** Whether the device says that it has not touched what it was let in for. */
+const neverBegan = (event: ExecutionEvent): boolean =>
+  event.kind === 'given-back' || event.kind === 'rejected' || (event.kind === 'failed' && event.untouched === true);
+
 function isOutOfService(before: Execution, event: ExecutionEvent, status: ExecutionStatus): boolean {
-  if (event.kind === 'returned' || event.kind === 'given-back') return false;
+  if (event.kind === 'returned' || neverBegan(event)) return false;
   if (status.state === 'activating') return true;
   // One that works, before or after, is back; one that failed or says nothing is missing until it is seen.
   return status.state === 'succeeded' || status.state === 'rolled-back' ? false : before.outOfService;

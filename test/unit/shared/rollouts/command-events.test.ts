@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { CommandChange, StoredCommand } from '../../../../shared/commands/command.ts';
 import type { GateDecision } from '../../../../shared/commands/gates/gate.ts';
 import { eventFor, safetyOf } from '../../../../shared/rollouts/command-events.ts';
-import { advance, type ExecutionStatus, isFinal } from '../../../../shared/rollouts/execution.ts';
+import { advance, type ExecutionStatus, isFinal, mustGoBack } from '../../../../shared/rollouts/execution.ts';
 import type { StoredExecution } from '../../../../shared/rollouts/execution-store.ts';
 import { activationOrder, downloadOrder } from '../../../../shared/rollouts/update-order.ts';
 import { rolloutBegin as now, storedExecution, storedRollout } from '../../../support/rollouts.ts';
@@ -94,7 +94,20 @@ describe('eventFor an activation', () => {
     expect(failed('alarm-path-lost')).toEqual({ kind: 'failed', class: 'safety' });
     expect(failed('rolled-back')).toEqual({ kind: 'rolled-back' });
     expect(failed('self-test-failed-rolled-back')).toEqual({ kind: 'rolled-back' });
-    expect(failed('rejected', armed)).toEqual({ kind: 'rejected', reason: 'rejected' });
+    for (const execution of [armed, activating]) {
+      expect(failed('rejected', execution)).toEqual({ kind: 'rejected', reason: 'rejected' });
+    }
+    expect(failed('not-staged')).toEqual({ kind: 'failed', class: 'other', untouched: true });
+    // What it says it never touched, it works with as before: its unit has its spare again, and it need not go back.
+    for (const reason of ['rejected', 'not-staged', 'unsupported', 'install-failed']) {
+      const event = failed(reason);
+      if (event === undefined) throw new Error();
+      const outcome = advance({ ...activating, activatedAt: at(-minute) }, event, activating.version, now);
+      if (!outcome.ok) throw new Error(outcome.reason);
+      expect([outcome.value.outOfService, mustGoBack(outcome.value)]).toEqual(
+        reason === 'install-failed' ? [true, true] : [false, false],
+      );
+    }
     expect(eventFor(activating, activation(said('expired')), now)).toEqual({ kind: 'time-out' });
     expect(eventFor(armed, activation(said('cancelled', { reason: 'No.' })), now)).toEqual({
       kind: 'cancel',

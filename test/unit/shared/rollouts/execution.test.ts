@@ -31,6 +31,7 @@ const event = {
   staged: { kind: 'staged', sha256 },
   arm: { kind: 'arm' },
   activate: { kind: 'activate', admission: admission(start) },
+  givenBack: { kind: 'given-back', reason: DeferralReason.InUse, until: start + 60_000 },
   installed: { kind: 'installed' },
   verified: { kind: 'verified' },
   failed: { kind: 'failed', class: FailureClass.SelfTest },
@@ -113,13 +114,22 @@ describe('advance', () => {
     expect(refusal(through(event.dispatch, event.staged), event.activate)).toBe('not-from-here');
   });
 
-  test('an activation is not cancelled, rejected or put off', () => {
+  test('an activation is not cancelled or put off by anybody but the device, which says that it has not begun', () => {
     const verifying = through(event.dispatch, event.staged, event.arm, event.activate, event.installed);
     for (const execution of [activating, verifying]) {
-      for (const next of [event.cancel, event.rejected, event.defer, event.exclude]) {
+      for (const next of [event.cancel, event.defer, event.exclude]) {
         expect(refusal(execution, next)).toBe('not-from-here');
       }
     }
+    expect(activating).toMatchObject({ outOfService: true, activatedAt: new Date(start).toISOString() });
+    for (const next of [event.givenBack, event.rejected, { ...event.failed, untouched: true } as const]) {
+      const outcome = advance(activating, next, activating.version, start);
+      if (!outcome.ok) throw new Error(outcome.reason);
+      expect(outcome.value.outOfService).toBe(false);
+      expect(outcome.value).not.toHaveProperty('activatedAt');
+    }
+    // What is installed is begun.
+    for (const next of [event.givenBack, event.rejected]) expect(refusal(verifying, next)).toBe('not-from-here');
   });
 
   test('a write that was decided on an older version changes nothing', () => {
