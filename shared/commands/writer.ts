@@ -265,7 +265,8 @@ function newCommand(
     revision: 1,
     seq: device.queueSeq + 1,
   };
-  const held = deferralOf(decisions);
+  // A rollout asks a device to come and say for itself whether it is free; until it has come, nothing is known to hold it back.
+  const held = isRolloutType(request.type) ? undefined : deferralOf(decisions);
   return held === undefined ? queued : heldBack(queued, held);
 }
 

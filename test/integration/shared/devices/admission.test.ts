@@ -213,15 +213,23 @@ describe('an activation is handed out only when it is let in', () => {
     expect(await checkIn(pump, start + 8 * minute)).toEqual(['activate-update']);
   });
 
-  test('what the interlock holds back is not looked at further', async () => {
+  test('what the interlock holds back is not looked at further; the device’s own word is what is noted', async () => {
     const { pumps } = await ward(1);
     const [pump] = pumps as [Device];
-    await armedDevice(devices, await running(), pump, start);
+    await checkIn(pump, start, { clinical: { state: 'in-use', at: new Date(start).toISOString() } });
+    const { status } = await armedDevice(devices, await running(), pump, start);
+    expect(status).toBe('queued');
     devices.requests();
     const busy = { ...free(start), clinical: { state: 'in-use' as const, at: new Date(start).toISOString() } };
     expect(await checkIn(pump, start, busy)).toEqual([]);
     expect(devices.requests().map(({ operation }) => operation)).not.toContain('GetItem');
     expect((await executionOf(pump)).status.state).toBe('armed');
+    const [{ history }] = await commandsOf(pump);
+    expect(history.at(-1)).toMatchObject({
+      status: 'deferred',
+      source: 'interlock',
+      reason: 'The device says that it is in use.',
+    });
   });
 
   test('costs two reads of the Devices table and one transaction more than any command', async () => {
