@@ -268,8 +268,16 @@ describe('the table', () => {
     expect(tables.requests()).toEqual([{ operation: 'TransactWriteItems', readUnits: 0, writeUnits: 6 }]);
     await getExecution(tables.table, execution.deviceId, 'firmware');
     expect(tables.requests()).toEqual([{ operation: 'GetItem', readUnits: 1, writeUnits: 0 }]);
-    await saveExecution(tables.table, execution, next(execution, { state: 'staged' }));
-    expect(tables.requests()).toHaveLength(1);
+    const ended = next(execution, { state: 'succeeded' });
+    const release = releaseSparePart(tables.directory, execution, execution.deviceId);
+    await saveExecution(tables.table, execution, ended, [release]);
+    expect(tables.requests()).toEqual([{ operation: 'TransactWriteItems', readUnits: 0, writeUnits: 6 }]);
+    await startExecution(tables.table, { ...execution, rolloutId: 'ro-next' });
+    const [refused, begun, ...others] = tables.requests();
+    expect([refused?.operation, begun, ...others]).toEqual([
+      'TransactWriteItems',
+      { operation: 'TransactWriteItems', readUnits: 0, writeUnits: 10 },
+    ]);
   });
 
   test('an execution has less than a kilobyte, all ids, a wait and a command included', () => {
