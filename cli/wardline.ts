@@ -1,11 +1,13 @@
 import { auditExport } from './audit/export.ts';
 import { auditVerify } from './audit/verify.ts';
 import { UsageError } from './client/usage.ts';
+import { rolloutWatch } from './rollout/watch.ts';
 
 const helpText = `Usage: npm run -s wardline -- <command>
 
   audit export   copy the audit archive into a folder
   audit verify   prove, offline, that nothing in such a folder was changed, left out or moved
+  rollout watch  see how a rollout goes on: waves, gates, devices that wait, timeline
 
 Each command has its own --help.`;
 
@@ -13,6 +15,7 @@ Each command has its own --help.`;
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number> | number>> = {
   'audit export': auditExport,
   'audit verify': auditVerify,
+  'rollout watch': rolloutWatch,
 };
 
 /** `wardline`: what operators and auditors do from a terminal. Exit code 2 when the command line is not understood. */

@@ -58,6 +58,12 @@ describe('wardline', () => {
     [['audit', 'export', '--from', 'yesterday', '--out', 'x'], 2, 'must be days'],
     [['audit', 'export', '--from', '2027-03-01', '--out', 'x'], 2, 'Where is the API?'],
     [['audit', 'export', '--from', '2027-03-01', '--out', 'x', '--api', 'http://x'], 2, 'WARDLINE_TOKEN is not set'],
+    [['rollout', 'watch', '--help'], 0, 'Exit code 0 when it was completed'],
+    [['rollout', 'watch'], 2, 'Name one rollout'],
+    [['rollout', 'watch', '../devices'], 2, 'Name one rollout'],
+    [['rollout', 'watch', 'ro-1', '--interval', '0'], 2, '--interval must be 1 to 3600'],
+    [['rollout', 'watch', 'ro-1'], 2, 'Where is the API?'],
+    [['rollout', 'watch', 'ro-1', '--api', 'http://x'], 2, 'WARDLINE_TOKEN is not set'],
   ])('%j: exit code %i', async (args, code, text) => {
     const result = await wardline(args);
     expect(result.code).toBe(code);
@@ -130,4 +136,51 @@ test('audit verify: sound, then not, with the place', async () => {
     /^changed: chains\/2027-03-01\/s-1\/00000001\.jsonl:2 its content does not have its hash$/m,
   );
   expect(tampered.output).toContain('NOT SOUND');
+});
+
+describe('rollout watch', () => {
+  const rollout = (state: string, succeeded: number) => ({
+    ...{ id: 'ro-1', state, since: '2027-03-01T03:00:00.000Z', words: `It is ${state}.` },
+    definition: { name: 'Pumps', artifact: { kind: 'firmware', name: 'LV-8', version: '9.5.0' } },
+    waves: [
+      {
+        ...{ name: 'Lab', devices: 4, state: 'admitting', words: 'Let in.', waiting: {} },
+        states: { succeeded, queued: 4 - succeeded },
+      },
+    ],
+    counts: { states: { succeeded, queued: 4 - succeeded }, waiting: {} },
+  });
+  const watch = async (pages: Parameters<typeof api>[0], ...more: string[]) => {
+    const { server, url, asked } = await api(pages);
+    const result = await wardline(['rollout', 'watch', 'ro-1', '--api', url, ...more], { WARDLINE_TOKEN: 'secret' });
+    server.close();
+    return { ...result, asked };
+  };
+  // The three reads of a look are made at the same time, so that each page fits each of them.
+  const look = (state: string, succeeded: number) =>
+    Array.from({ length: 3 }, () => ({ body: { ...rollout(state, succeeded), items: [] } }));
+
+  test('looks again until the rollout is completed, and says only what is new', async () => {
+    const pages = [...look('running', 1), ...look('running', 1), ...look('completed', 4)];
+    const { code, output, asked } = await watch(pages, '--interval', '1');
+    expect(code).toBe(0);
+    expect(output.match(/It is running/g)).toHaveLength(1);
+    expect(output).toContain('[######~~~~~~~~~~~~~~~~~~] 1/4 admitting');
+    expect(output).toContain('[########################] 4/4 admitting');
+    expect(output).not.toContain('secret');
+    expect(asked.slice(0, 3).sort()).toEqual([
+      '/v1/rollouts/ro-1 Bearer secret',
+      '/v1/rollouts/ro-1/devices?state=deferred&limit=5 Bearer secret',
+      '/v1/rollouts/ro-1/timeline?limit=8 Bearer secret',
+    ]);
+  });
+
+  test('says by its exit code that a rollout ended otherwise; --once never waits', async () => {
+    expect((await watch(look('rolled-back', 0))).code).toBe(1);
+    expect(await watch(look('running', 0), '--once')).toMatchObject({ code: 0 });
+    expect(await watch([{ status: 404, body: { detail: 'There is no rollout with this id.' } }])).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('There is no rollout with this id.'),
+    });
+  });
 });
