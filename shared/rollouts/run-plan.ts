@@ -4,6 +4,7 @@ import { changeRecord } from './change-record.ts';
 import { rolloutPartition } from './keys.ts';
 import { type CandidateSource, planDigest, planSites } from './plan.ts';
 import type { PlanStore } from './plan-store.ts';
+import { readOnce } from './read-once.ts';
 import { advanceRollout, type RolloutEvent } from './rollout.ts';
 import { getRollout, ItemTooLarge, putSiteSummaries, type StoredRollout, saveRollout } from './rollout-store.ts';
 import { Ineligibility } from './selection.ts';
@@ -95,7 +96,7 @@ async function storePlans(planner: Planner, rollout: StoredRollout): Promise<Sit
   const { artifact, selection, waves, order } = rollout.definition;
   const request = { rolloutId: rollout.id, selection, target: artifact.version, waves, order };
   const summaries: SiteSummary[] = [];
-  for await (const site of planSites(request, timed(planner, planner.devicesOf(rollout)))) {
+  for await (const site of planSites(request, readOnce(timed(planner, planner.devicesOf(rollout))))) {
     if (site.ineligible.length === 0 && site.waves.every((devices) => devices.length === 0)) continue;
     await planner.plans.put(rollout.id, site);
     summaries.push(summaryOf(rollout.id, site));
