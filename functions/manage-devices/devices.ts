@@ -16,6 +16,7 @@ import { operation } from '../../shared/http/api.ts';
 import { assertVersion, etagOf } from '../../shared/http/etag.ts';
 import { problems } from '../../shared/http/problem.ts';
 import { deviceResource } from '../../shared/identity/resource.ts';
+import { losesProtection } from '../../shared/interlock/strictness.ts';
 import { assertPlace } from '../../shared/places/assert-place.ts';
 import { encodeLocation } from '../../shared/places/location.ts';
 import { requireDevice, type Services } from './services.ts';
@@ -57,6 +58,7 @@ export function deviceHandlers({ devices, directory, guard }: Omit<Services, 'im
       // Also as the device will be: where it goes, and what it becomes, must be the caller's to decide.
       await guard.permit(caller, 'UpdateDevice', deviceResource(applied(device, changes)), partition, receivedAt);
       assertVersion(ifMatch, device.version);
+      assertStaysProtected(device, changes);
       await assertPlaceOf(directory, device, changes);
       const after = await updateDevice(devices, device.id, device.version, changes, (before, changed) =>
         auditRecord(
@@ -125,6 +127,16 @@ function applied(device: Device, changes: DeviceChanges): Device {
     ...(place.siteId === undefined ? {} : { siteId: place.siteId }),
     ...(place.unitId === undefined ? {} : { unitId: place.unitId }),
   };
+}
+
+/** Who calls a ventilator a tablet could do with it, alone, what two people may not. */
+function assertStaysProtected(device: Device, changes: DeviceChanges): void {
+  const after = changes.class ?? device.class;
+  if (device.lifecycle !== Lifecycle.Enrolled || !losesProtection(device.class, after)) return;
+  throw problems.conflict(
+    `An enrolled ${device.class} does not become a ${after}: the interlock would protect it less. Revoke it, which takes two people, and register it anew.`,
+    { ruleId: 'R12' },
+  );
 }
 
 async function assertPlaceOf(directory: Services['directory'], device: Device, changes: DeviceChanges): Promise<void> {

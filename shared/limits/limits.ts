@@ -6,6 +6,7 @@ export const LimitedType = {
   Revoke: 'revoke',
   InstallUpdate: 'install-update',
   Lock: 'lock',
+  Restart: 'restart',
 } as const;
 export type LimitedType = (typeof LimitedType)[keyof typeof LimitedType];
 
@@ -26,6 +27,7 @@ export const Limits = v.strictObject({
   [LimitedType.Revoke]: TypeLimits,
   [LimitedType.InstallUpdate]: TypeLimits,
   [LimitedType.Lock]: TypeLimits,
+  [LimitedType.Restart]: TypeLimits,
   /** Commands past approval, in an emergency. */
   breakGlass: v.strictObject({ person: count, network: count }),
   /** One request for more devices than this needs a second person, whatever it asks for. */
@@ -39,6 +41,8 @@ export const defaultLimits: Limits = {
   revoke: { network: { count: 40 }, site: { count: 10, percent: 5 }, unit: { count: 2, percent: 10 } },
   'install-update': { network: { count: 200 }, site: { count: 20, percent: 5 }, unit: { count: 3, percent: 20 } },
   lock: { network: { count: 200 }, site: { count: 50, percent: 25 }, unit: { count: 10, percent: 50 } },
+  // A ward may restart all it has; nobody restarts a network, however many small requests it is cut into.
+  restart: { network: { count: 500 }, site: { count: 100, percent: 100 }, unit: { count: 30, percent: 100 } },
   breakGlass: { person: 1, network: 5 },
   bulkWithoutApproval: 25,
 };

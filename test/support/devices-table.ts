@@ -29,6 +29,7 @@ export const unlimited: Limits = {
   revoke: everywhere,
   'install-update': everywhere,
   lock: everywhere,
+  restart: everywhere,
   breakGlass: { person: 500, network: 500 },
   bulkWithoutApproval: 1_000,
 };

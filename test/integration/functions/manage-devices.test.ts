@@ -210,6 +210,27 @@ describe('Changing a device', () => {
     ]);
   });
 
+  test('does not take the protection of its class away from a device that is enrolled', async () => {
+    const change = (serial: string, body: object) => {
+      const more = { path: { deviceId: deviceIdOf(serial) }, headers: { 'If-Match': '*' } };
+      return call(handler, 'updateDevice', { caller: ada, body, ...more });
+    };
+    const iomt = { platform: 'iomt', siteId: north } as const;
+    await register({ serial: 'CLASS-0', class: 'ventilator', ...iomt });
+    expect((await change('CLASS-0', { class: 'other' })).status).toBe(200);
+    for (const [serial, from, to] of [
+      ['CLASS-1', 'ventilator', 'tablet'],
+      ['CLASS-2', 'ventilator', 'infusion-pump'],
+      ['CLASS-3', 'infusion-pump', 'patient-monitor'],
+      ['CLASS-4', 'other', 'workstation'],
+    ] as const) {
+      await enrol(devices, { serial, ownership: 'organization', ...iomt, class: from });
+      expect(await change(serial, { class: to })).toMatchObject({ status: 409, body: { ruleId: 'R12' } });
+      expect((await change(serial, { name: 'Bay 3' })).status).toBe(200);
+      expect((await change(serial, { class: 'ventilator' })).status).toBe(200);
+    }
+  });
+
   test('deletes only what never enrolled', async () => {
     await register({ serial: 'DEL-1', platform: 'linux', siteId: north });
     const deviceId = deviceIdOf('DEL-1');

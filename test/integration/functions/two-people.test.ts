@@ -320,6 +320,18 @@ describe('Limits', () => {
     ]);
   });
 
+  test('keep one person from restarting a network in many small requests', async () => {
+    const fleet = await Promise.all(Array.from({ length: 130 }, () => tablet()));
+    const parts = Array.from({ length: 6 }, (_, n) => fleet.slice(n * 25, n * 25 + 25).map(({ id }) => id));
+    for (const deviceIds of parts.filter(({ length }) => length > 0)) {
+      expect((await ask('createCommands', ada, {}, { type: 'restart', deviceIds })).status).toBe(200);
+    }
+    expect(await openCommands()).toBe(100);
+    expect((await alerts()).filter(({ kind }) => kind === 'limit-reached')).toMatchObject([
+      { actor: 'user:ada', summary: expect.stringContaining('restart: 100 of at most 100 devices') },
+    ]);
+  });
+
   test('are changed by two people, and only if nobody changed them since', async () => {
     expect((await ask('getLimits', sue)).body).toEqual({ limits: defaultLimits });
     const more = { ...defaultLimits, bulkWithoutApproval: 50 };
