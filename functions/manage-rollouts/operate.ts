@@ -9,6 +9,7 @@ import type { Action } from '../../shared/identity/actions.ts';
 import { actorOf } from '../../shared/identity/caller.ts';
 import { getExecuted, getExecution } from '../../shared/rollouts/execution-store.ts';
 import { bakeEndOf, rolloutAlert } from '../../shared/rollouts/judge-wave.ts';
+import { backMachineName, machineName } from '../../shared/rollouts/machine-names.ts';
 import { approvalHours, assertBaked, assertPlanned, type Deed } from '../../shared/rollouts/manage.ts';
 import { rolloutOperations } from '../../shared/rollouts/operations.ts';
 import { RolloutPlaces } from '../../shared/rollouts/places.ts';
@@ -127,7 +128,7 @@ export function operateHandlers(services: Services) {
           ? seen
           : await changed(services, request, { action: 'OperateRollout', eventOf: () => ({ kind: 'start' }) });
       // Whoever starts it again repairs a start that ended between the table and the state machine.
-      await startMachine(started.id, { rolloutId: started.id });
+      await startMachine(machineName(started.id), { rolloutId: started.id });
       return answered(services, started, receivedAt);
     }),
 
@@ -179,9 +180,21 @@ export function operateHandlers(services: Services) {
       plain(request, 'StopRollout', { kind: 'abort' }),
     ),
 
-    rollBackRollout: operation(rolloutOperations.rollBackRollout, (request) =>
-      plain(request, 'RollBackRollout', { kind: 'roll-back' }),
-    ),
+    rollBackRollout: operation(rolloutOperations.rollBackRollout, async (request) => {
+      const { body, receivedAt } = request;
+      let over = false;
+      const after = await changed(services, request, {
+        action: 'RollBackRollout',
+        reason: body.reason,
+        eventOf({ state }) {
+          over = state === 'completed' || state === 'aborted';
+          return { kind: 'roll-back' };
+        },
+      });
+      // The state machine of one that is over is over too: another one brings its devices back.
+      if (over) await startMachine(backMachineName(after.id, 1), { rolloutId: after.id });
+      return answered(services, after, receivedAt);
+    }),
 
     reportSafetyEvent: operation(rolloutOperations.reportSafetyEvent, async (request) => {
       const { body, receivedAt } = request;
