@@ -45,7 +45,8 @@ export function planView(
     const taking = sites.filter(({ devices }) => (devices[wave] ?? 0) > 0);
     const units = taking.flatMap((site) => site.units.filter((unit) => unit.wave === wave));
     const devices = taking.reduce((sum, site) => sum + (site.devices[wave] ?? 0), 0);
-    const needed = cleanDevicesToPromote(gate.failures);
+    // Both tests must be content.
+    const needed = Math.max(cleanDevicesToPromote(gate.failures), cleanDevicesToPromote(gate.silence));
     const first = units.flatMap(({ opensAt }) => opensAt ?? []).sort()[0];
     return {
       name,
