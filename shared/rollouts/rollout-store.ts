@@ -1,7 +1,7 @@
-import { BatchGetCommand, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { BatchGetCommand, DeleteCommand, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { AuditItem } from '../audit/record.ts';
 import type { Table } from '../aws/dynamodb.ts';
-import { cancellationsOf, type Item } from '../aws/errors.ts';
+import { cancellationsOf, type Item, isConditionFailed } from '../aws/errors.ts';
 import { retryContention } from '../aws/retry.ts';
 import { auditPart, transact, type WritePart } from '../devices/store.ts';
 import { rolloutPartition, rolloutSortKeys, sitePrefix } from './keys.ts';
@@ -51,9 +51,10 @@ const active: ReadonlySet<RolloutState> = new Set<RolloutState>([
   'rolling-back',
 ]);
 
-/** Partition that names the active rollouts: one query, however many there ever were. */
+/** Partition that names the active rollouts, and those that ended a while ago: one query, however many there ever were. */
 const activePartition = 'ROLLOUTS';
 const activePrefix = 'ACTIVE#';
+const endedPrefix = 'ENDED#';
 
 /** Partition of the index `byKind` that lists the rollouts by time. */
 const rolloutKind = 'ROLLOUT';
@@ -123,10 +124,13 @@ export async function saveRollout(
 
 function activeParts(directory: Table, before: Rollout, after: Rollout): WritePart[] {
   if (active.has(before.state) === active.has(after.state)) return [];
-  const Key = { pk: activePartition, sk: activePrefix + after.id };
-  return active.has(after.state)
-    ? [{ Put: { TableName: directory.name, Item: Key } }]
-    : [{ Delete: { TableName: directory.name, Key } }];
+  const activeKey = { pk: activePartition, sk: activePrefix + after.id };
+  const endedKey = { pk: activePartition, sk: endedPrefix + after.id };
+  const [key, other] = active.has(after.state) ? [activeKey, endedKey] : [endedKey, activeKey];
+  return [
+    { Put: { TableName: directory.name, Item: { ...key, version: after.version } } },
+    { Delete: { TableName: directory.name, Key: other } },
+  ];
 }
 
 /** Rollouts, the newest first: one request of the index, which may lag by a moment. */
@@ -161,9 +165,33 @@ const positionKey = (position: string): Item => ({
  * Rollouts that time or devices may change: awaiting approval, scheduled, running, soaking, paused, aborting, rolling
  * back. Consistent: 1 read unit for their names, and those of the rollouts.
  */
-export async function listActiveRollouts(directory: Table): Promise<StoredRollout[]> {
-  const names = await everyItem(directory, activePartition, activePrefix);
-  const ids = names.map((item) => String(item['sk']).slice(activePrefix.length));
+export const listActiveRollouts = (directory: Table): Promise<StoredRollout[]> => listNamed(directory, activePrefix);
+
+/**
+ * Rollouts that came to an end and were not forgotten since: whoever ended one may have broken off before all that waited
+ * for the end was told of it.
+ */
+export const listEndedRollouts = (directory: Table): Promise<StoredRollout[]> => listNamed(directory, endedPrefix);
+
+/** Forgets the end of a rollout, unless it went on since. 1 write unit. */
+export async function forgetEnded(directory: Table, { id, version }: Rollout): Promise<void> {
+  try {
+    await directory.client.send(
+      new DeleteCommand({
+        TableName: directory.name,
+        Key: { pk: activePartition, sk: endedPrefix + id },
+        ConditionExpression: 'version = :seen',
+        ExpressionAttributeValues: { ':seen': version },
+      }),
+    );
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+  }
+}
+
+async function listNamed(directory: Table, prefix: string): Promise<StoredRollout[]> {
+  const names = await everyItem(directory, activePartition, prefix);
+  const ids = names.map((item) => String(item['sk']).slice(prefix.length));
   const rollouts: StoredRollout[] = [];
   for (let start = 0; start < ids.length; start += 100) {
     let keys: Record<string, unknown>[] = ids.slice(start, start + 100).map(keyOf);

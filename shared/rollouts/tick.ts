@@ -9,7 +9,14 @@ import { endedIn, judgeRollout, openWave } from './judge-wave.ts';
 import { anyOpen, calendarsOfWave, distinct, RolloutPlaces } from './places.ts';
 import type { PlanStore } from './plan-store.ts';
 import type { Rollout, RolloutEvent } from './rollout.ts';
-import { getRollout, listActiveRollouts, listSiteSummaries, type StoredRollout } from './rollout-store.ts';
+import {
+  forgetEnded,
+  getRollout,
+  listActiveRollouts,
+  listEndedRollouts,
+  listSiteSummaries,
+  type StoredRollout,
+} from './rollout-store.ts';
 import { type RoundPlace, runRound } from './run-round.ts';
 import type { SiteSummary } from './site-summary.ts';
 import { listTallies } from './tally-store.ts';
@@ -46,15 +53,28 @@ const fetchingOnceIn = 60;
  */
 export async function tick(means: TickMeans, now: Date, only?: string): Promise<ReadonlyMap<string, unknown>> {
   const failed = new Map<string, unknown>();
-  const rollouts = await listActiveRollouts(means.directory);
-  for (const { id } of rollouts.filter((rollout) => only === undefined || rollout.id === only)) {
-    try {
-      await tickRollout(means, id, now);
-    } catch (error) {
-      failed.set(id, error);
+  const isMeant = ({ id }: StoredRollout) => only === undefined || id === only;
+  const look = async (rollouts: readonly StoredRollout[], work: (rollout: StoredRollout) => Promise<void>) => {
+    for (const rollout of rollouts.filter(isMeant)) {
+      try {
+        await work(rollout);
+      } catch (error) {
+        failed.set(rollout.id, error);
+      }
     }
-  }
+  };
+  await look(await listActiveRollouts(means.directory), ({ id }) => tickRollout(means, id, now));
+  await look(await listEndedRollouts(means.directory), (rollout) => tellOfEnd(means, rollout, now));
   return failed;
+}
+
+/** The state machines of a rollout that ended come to their own end within this, milliseconds. */
+const endedHolds = 86_400_000;
+
+/** Tells those that still wait that it is over, as long as anybody may. */
+async function tellOfEnd(means: TickMeans, rollout: StoredRollout, now: Date): Promise<void> {
+  await answerWaits(means, rollout, now);
+  if (Date.parse(rollout.since) + endedHolds <= now.getTime()) await forgetEnded(means.directory, rollout);
 }
 
 async function tickRollout(means: TickMeans, id: string, now: Date): Promise<void> {

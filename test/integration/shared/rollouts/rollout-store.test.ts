@@ -6,10 +6,12 @@ import { rolloutPartition } from '../../../../shared/rollouts/keys.ts';
 import type { RolloutState } from '../../../../shared/rollouts/rollout.ts';
 import {
   createRollout,
+  forgetEnded,
   getRollout,
   getSiteSummary,
   ItemTooLarge,
   listActiveRollouts,
+  listEndedRollouts,
   listRollouts,
   listSiteSummaries,
   putSiteSummaries,
@@ -101,11 +103,19 @@ describe('rollouts', () => {
       const active = await listActiveRollouts(directory);
       if (active.length > 0) expect(active).toEqual([rollout]);
       seen.push(active[0]?.state);
+      const ended = await listEndedRollouts(directory);
+      expect(ended).toEqual(state === 'completed' || state === 'rolled-back' ? [rollout] : []);
     }
     const [planned, ...begun] = states;
     expect([planned, seen[0]]).toEqual(['planned', undefined]);
     const ended: readonly RolloutState[] = ['completed', 'rolled-back'];
     expect(seen.slice(1)).toEqual(begun.map((state) => (ended.includes(state) ? undefined : state)));
+    // Only what is as it was seen is forgotten.
+    await forgetEnded(directory, { ...rollout, version: rollout.version - 1 });
+    expect(await listEndedRollouts(directory)).toEqual([rollout]);
+    await forgetEnded(directory, rollout);
+    await forgetEnded(directory, rollout);
+    expect(await listEndedRollouts(directory)).toEqual([]);
   });
 
   test('one that names more than an item may hold is refused', async () => {
