@@ -1,41 +1,15 @@
-import { DeviceClass, deviceIdOf } from '../shared/devices/device.ts';
 import { RolloutOrder } from '../shared/rollouts/order.ts';
 import { planDigest, planSites } from '../shared/rollouts/plan.ts';
-import type { Candidate } from '../shared/rollouts/selection.ts';
 import { defaultWaves } from '../shared/rollouts/wave-definition.ts';
+import { fleet, fleetCandidates, fleetIds } from './rollout-fleet.ts';
 
 /**
- * `npm run bench:rollout`: plans a rollout for 1,000,000 devices in 40 sites, which come one by one as a store would page
+ * Part of `npm run bench:rollout`: plans a rollout for 1,000,000 devices in 40 sites, which come one by one as a store would page
  * them, and says how long it takes beside a bare sort of the same ids, and how much memory it needed at most.
  */
-const [devices, sites, unitsOfSite] = [1_000_000, 40, 30];
-const perSite = devices / sites;
-
-// Through a buffer, since a text that was put together from pieces takes ten times the memory of one that was read.
-const ids = Array.from({ length: devices }, (_, number) =>
-  Buffer.from(deviceIdOf(`BENCH-${number}`)).toString('latin1'),
-);
+const ids = fleetIds();
 const before = process.resourceUsage().maxRSS / 1_024;
-
-/** A new object for each device, as from a page of the table. */
-async function* candidates(): AsyncGenerator<Candidate> {
-  for (let number = 0; number < devices; number += 1) {
-    const site = Math.floor(number / perSite);
-    const unit = number % unitsOfSite;
-    yield {
-      id: ids[number] ?? '',
-      enrolled: true,
-      siteId: `s-${site}`,
-      unitId: `u-${site}-${unit}`,
-      unitType: `T${unit % 4}`,
-      class: DeviceClass.InfusionPump,
-      model: 'P100',
-      hardwareRevision: number % 3 === 0 ? 'B' : 'A',
-      version: `4.${number % 5}.0`,
-      riskScore: number % 101,
-    };
-  }
-}
+const { devices, sites } = fleet;
 
 const begun = performance.now();
 const request = {
@@ -47,7 +21,7 @@ const request = {
 };
 const waves: number[] = request.waves.map(() => 0);
 const digests: { siteId: string; digest: string }[] = [];
-for await (const plan of planSites(request, candidates)) {
+for await (const plan of planSites(request, () => fleetCandidates(ids))) {
   for (const [wave, members] of plan.waves.entries()) waves[wave] = (waves[wave] ?? 0) + members.length;
   digests.push({ siteId: plan.siteId, digest: plan.digest });
 }

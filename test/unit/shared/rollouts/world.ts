@@ -26,6 +26,7 @@ import {
 } from '../../../../shared/rollouts/rollout.ts';
 import type { Candidate } from '../../../../shared/rollouts/selection.ts';
 import { defaultWaves } from '../../../../shared/rollouts/wave-definition.ts';
+import { Agenda } from '../../../support/agenda.ts';
 
 export const minute = 60_000;
 export const hour = 60 * minute;
@@ -63,48 +64,6 @@ export interface Watch {
 export interface Fate {
   readonly failed: number;
   readonly silent: number;
-}
-
-interface Pending {
-  readonly at: number;
-  readonly run: () => void;
-}
-
-/** The next first. */
-class Agenda {
-  readonly #heap: Pending[] = [];
-
-  push(item: Pending): void {
-    const heap = this.#heap;
-    let at = heap.push(item) - 1;
-    while (at > 0) {
-      const above = (at - 1) >> 1;
-      const parent = heap[above];
-      if (parent === undefined || parent.at <= item.at) break;
-      heap[at] = parent;
-      at = above;
-    }
-    heap[at] = item;
-  }
-
-  pop(): Pending | undefined {
-    const heap = this.#heap;
-    const [first] = heap;
-    const last = heap.pop();
-    if (first === undefined || last === undefined || heap.length === 0) return first;
-    let at = 0;
-    for (;;) {
-      const [left, right] = [heap[2 * at + 1], heap[2 * at + 2]];
-      if (left === undefined) break;
-      const next = right !== undefined && right.at < left.at ? 2 * at + 2 : 2 * at + 1;
-      const child = heap[next];
-      if (child === undefined || child.at >= last.at) break;
-      heap[at] = child;
-      at = next;
-    }
-    heap[at] = last;
-    return first;
-  }
 }
 
 /**
