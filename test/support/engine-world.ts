@@ -1,10 +1,9 @@
-import { DeleteCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, QueryCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { auditRecord } from '../../shared/audit/record.ts';
 import type { Item } from '../../shared/aws/errors.ts';
-import { retryContention } from '../../shared/aws/retry.ts';
 import { queueCommand } from '../../shared/commands/writer.ts';
 import { type Device, deviceIdOf } from '../../shared/devices/device.ts';
-import { devicePartition } from '../../shared/devices/keys.ts';
+import { devicePartition, endOfOpen } from '../../shared/devices/keys.ts';
 import { serveCheckIn } from '../../shared/devices/serve-check-in.ts';
 import { getDevice } from '../../shared/devices/store.ts';
 import type { CheckInMessage } from '../../shared/protocols/agent/messages.ts';
@@ -336,7 +335,7 @@ export class EngineWorld {
 
   /** The device's activation was never stored: whoever asked it broke off before. */
   async loseCommand(device: Device): Promise<void> {
-    for (const { pk, sk, type } of await this.#items('table')) {
+    for (const { pk, sk, type } of await this.#items()) {
       if (pk !== devicePartition(device.id) || type !== 'activate-update') continue;
       const { client, name: TableName } = this.#tables.table;
       await client.send(new DeleteCommand({ TableName, Key: { pk, sk } }));
@@ -354,8 +353,9 @@ export class EngineWorld {
   /** Tells the engine what changed until nothing changes any more. */
   async settle(): Promise<void> {
     for (let round = 0; round < 30; round += 1) {
-      const fresh = await this.#changes();
-      await this.#assertInvariants();
+      const items = await this.#items();
+      const fresh = this.#changes(items);
+      await this.#assertInvariants(items);
       if (fresh.length === 0) return;
       // A third of it twice, and of what was told long ago a few again; in any order.
       const again = fresh.filter(() => this.#random() < 0.3);
@@ -371,40 +371,41 @@ export class EngineWorld {
     throw new Error('The engine does not come to rest.');
   }
 
-  async #items(table: 'table' | 'directory'): Promise<Item[]> {
-    const { client, name } = this.#tables[table];
-    const items: Item[] = [];
-    let from: Item | undefined;
-    do {
-      const page = await retryContention(() =>
-        client.send(
-          new ScanCommand({
-            TableName: name,
-            ConsistentRead: true,
-            ...(from === undefined ? {} : { ExclusiveStartKey: from }),
-          }),
+  /** Commands and executions of the world's devices. */
+  async #items(): Promise<Item[]> {
+    const { client, name } = this.#tables.table;
+    const pages = await Promise.all(
+      this.units
+        .flatMap(({ devices }) => devices)
+        .map(({ id }) =>
+          client.send(
+            new QueryCommand({
+              TableName: name,
+              KeyConditionExpression: 'pk = :device AND sk BETWEEN :first AND :last',
+              ExpressionAttributeValues: { ':device': devicePartition(id), ':first': 'CLOSED#', ':last': endOfOpen },
+              ConsistentRead: true,
+            }),
+          ),
         ),
-      );
-      items.push(...(page.Items ?? []));
-      from = page.LastEvaluatedKey;
-    } while (from !== undefined);
-    return items;
+    );
+    return pages.flatMap(({ Items = [] }) => Items);
   }
 
   /** Alerts, and the audit trail of the rollout. */
   async told(): Promise<{ readonly alerts: readonly Item[]; readonly trail: readonly Item[] }> {
-    const items = await this.#items('directory');
+    const { client, name: TableName } = this.#tables.directory;
+    const { Items = [] } = await client.send(new ScanCommand({ TableName, ConsistentRead: true }));
     const own = (item: Item) => (item['details'] as { rolloutId?: string } | undefined)?.rolloutId === this.id;
     return {
-      alerts: items.filter((item) => item['sk'] === 'ALERT' && own(item)),
-      trail: items.filter(({ pk, sk }) => pk === rolloutPartition(this.id) && String(sk).startsWith('AUDIT#')),
+      alerts: Items.filter((item) => item['sk'] === 'ALERT' && own(item)),
+      trail: Items.filter(({ pk, sk }) => pk === rolloutPartition(this.id) && String(sk).startsWith('AUDIT#')),
     };
   }
 
   /** What the stream would tell, as the function that reads it hands it on. */
-  async #changes(): Promise<RolloutChange[]> {
+  #changes(all: readonly Item[]): RolloutChange[] {
     const changes: RolloutChange[] = [];
-    for (const item of await this.#items('table')) {
+    for (const item of all) {
       const sk = String(item['sk']);
       const kind = /^EXECUT(ION|ED)#/.test(sk) ? 'execution' : /^(OPEN|CLOSED)#/.test(sk) ? 'command' : undefined;
       const of = kind === 'command' ? (item['parameters'] as { rolloutId?: string })?.rolloutId : item['rolloutId'];
@@ -422,9 +423,9 @@ export class EngineWorld {
   }
 
   /** I1 is the key of the item; the others are looked at here. */
-  async #assertInvariants(): Promise<void> {
+  async #assertInvariants(all: readonly Item[]): Promise<void> {
     const rollout = await this.rollout();
-    const items = (await this.#items('table')).filter(({ rolloutId, sk }) => {
+    const items = all.filter(({ rolloutId, sk }) => {
       return rolloutId === this.id && /^EXECUT(ION|ED)#/.test(String(sk));
     });
     const executions = items.map(executionOf);
