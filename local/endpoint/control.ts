@@ -22,14 +22,18 @@ export function faultControl(plan: FaultPlan): ControlRoute {
   };
 }
 
-/** `/_wardline/clock`: GET shows the cloud's time and speed, PUT `{"speed": N}` goes on from now at that speed. */
+/**
+ * `/_wardline/clock`: GET shows the cloud's time and speed; PUT `{"speed": N}` goes on from now at that speed, PUT
+ * `{"skip": S}` leaves out S seconds.
+ */
 export function clockControl(clock: RunningClock): ControlRoute {
   return (request) => {
     if (request.path !== '/_wardline/clock') return undefined;
     if (request.method === 'PUT') {
-      const speed = speedOf(request.body.toString());
-      if (speed === undefined) return json(400, { message: '{"speed": N} with N above 0, at most 10000' });
-      clock.setSpeed(speed);
+      const { speed, skip } = clockChange(request.body.toString());
+      if (speed !== undefined) clock.setSpeed(speed);
+      else if (skip !== undefined) clock.skip(skip * 1_000);
+      else return json(400, { message: '{"speed": N} with N above 0, at most 10000; or {"skip": seconds}' });
     } else if (request.method !== 'GET') {
       return json(405, { message: 'GET or PUT' });
     }
@@ -37,13 +41,14 @@ export function clockControl(clock: RunningClock): ControlRoute {
   };
 }
 
-function speedOf(text: string): number | undefined {
+function clockChange(text: string): { readonly speed?: number; readonly skip?: number } {
   try {
-    const { speed } = JSON.parse(text) as { speed?: unknown };
-    return typeof speed === 'number' && speed > 0 && speed <= 10_000 ? speed : undefined;
+    const { speed, skip } = JSON.parse(text) as { speed?: unknown; skip?: unknown };
+    if (typeof speed === 'number' && speed > 0 && speed <= 10_000) return { speed };
+    return typeof skip === 'number' && skip > 0 && Number.isFinite(skip) ? { skip } : {};
   } catch {
     // The answer to what cannot be read says what can.
-    return undefined;
+    return {};
   }
 }
 

@@ -11,6 +11,8 @@ export interface RunningClock extends Clock {
   readonly speed: number;
   /** Goes on from now at this speed; what is planned comes sooner or later accordingly. */
   setSpeed(speed: number): void;
+  /** Leaves out this much time, milliseconds, as a machine does that slept: what was planned in it comes at once, in its order. */
+  skip(milliseconds: number): void;
   /** Cancels everything that is still planned. */
   stop(): void;
 }
@@ -35,17 +37,23 @@ export function runningClock(start: number, speed: number): RunningClock {
       };
     },
     setSpeed(next: number): void {
-      const wall = Date.now();
-      writeTime(shared, readTime(shared, wall), wall, next);
-      clock.speed = next;
-      // In the order of time: what comes due in the same millisecond is run in the order in which it was armed.
-      for (const plan of [...planned].sort((a, b) => a.time - b.time)) plan.arm();
+      goOn(0, next);
+    },
+    skip(milliseconds: number): void {
+      goOn(milliseconds, clock.speed);
     },
     stop(): void {
       for (const plan of planned) plan.cancel();
       planned.clear();
     },
   };
+  function goOn(ahead: number, next: number): void {
+    const wall = Date.now();
+    writeTime(shared, readTime(shared, wall) + ahead, wall, next);
+    clock.speed = next;
+    // In the order of time: what comes due in the same millisecond is run in the order in which it was armed.
+    for (const plan of [...planned].sort((a, b) => a.time - b.time)) plan.arm();
+  }
   return clock;
 }
 

@@ -82,7 +82,7 @@ export class Schedules {
     this.#remove(keyOf(group, name));
   }
 
-  /** Begins to deliver. What was due while nothing ran is due at once, and once: a rate of minutes does not make up for a weekend. */
+  /** Begins to deliver. What was due while nothing ran, or the clock left out, is due at once, and once: a rate of minutes does not make up for a weekend. */
   start(): void {
     this.#started = true;
     for (const { key, value } of this.#cloud.store.list<StoredSchedule>(SPACE)) {
@@ -136,9 +136,12 @@ export class Schedules {
     );
   }
 
-  async #fire(key: string, due: number): Promise<void> {
+  async #fire(key: string, armed: number): Promise<void> {
     const stored = this.#cloud.store.get<StoredSchedule>(SPACE, key);
-    if (stored === undefined || stored.due !== due) return;
+    if (stored === undefined || stored.due !== armed) return;
+    // The clock may have gone on by hours in one step: what was due in them is due once.
+    const due = this.#lastMissed(stored) ?? armed;
+    if (due !== armed) this.#cloud.store.put(SPACE, key, { ...stored, due } satisfies StoredSchedule);
     this.#firing.add(key);
     try {
       await this.#deliver(stored.definition, due);

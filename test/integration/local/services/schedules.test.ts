@@ -101,6 +101,30 @@ describe('Scheduler', () => {
     await harness.close();
   });
 
+  test('what was due many times in hours that the clock left out is delivered once, and then goes on', async () => {
+    const { harness, clock, bodies, targetArn } = await prepare();
+    const scheduler = new SchedulerClient(harness.client);
+    await scheduler.send(
+      new CreateScheduleCommand({
+        Name: 'minute',
+        ScheduleExpression: 'rate(1 minute)',
+        FlexibleTimeWindow: { Mode: 'OFF' },
+        Target: { Arn: targetArn, RoleArn, Input: '"<aws.scheduler.scheduled-time>"' },
+      }),
+    );
+    const begin = clock.now();
+    const times = () => bodies().map((body) => (Date.parse(JSON.parse(body) as string) - begin) / 60_000);
+    clock.set(begin + 60_000);
+    await eventually(() => bodies().length === 1);
+    clock.set(begin + 1_440 * 60_000);
+    await eventually(() => bodies().length === 2);
+    clock.set(begin + 1_441 * 60_000);
+    await eventually(() => bodies().length === 3);
+    expect(times()).toEqual([1, 1_440, 1_441]);
+    scheduler.destroy();
+    await harness.close();
+  });
+
   test('create, update, get and delete; the second of a name is a conflict', async () => {
     const { harness, clock, bodies, targetArn } = await prepare();
     const scheduler = new SchedulerClient(harness.client);

@@ -34,6 +34,25 @@ test('a change of speed makes no jump, and other threads see it', () => {
   clock.stop();
 });
 
+test('hours that are left out bring what was planned in them at once, in its order, and nothing that comes later', async () => {
+  const clock = runningClock(1_000, 1);
+  const order: string[] = [];
+  const last = new Promise<void>((done) => {
+    clock.at(clock.now() + 2 * hour, () => {
+      order.push('two hours');
+      done();
+    });
+  });
+  clock.at(clock.now() + 4 * hour, () => order.push('four hours'));
+  clock.at(clock.now() + hour, () => order.push('an hour'));
+  clock.skip(3 * hour);
+  await last;
+  expect(order).toEqual(['an hour', 'two hours']);
+  expect(clock.speed).toBe(1);
+  expect(clock.now() - 1_000 - 3 * hour).toBeLessThan(hour);
+  clock.stop();
+});
+
 test('what is stopped never happens', async () => {
   const clock = runningClock(0, hour);
   let happened = false;
