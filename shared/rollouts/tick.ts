@@ -84,7 +84,10 @@ async function tickRollout(means: TickMeans, id: string, now: Date): Promise<voi
   const summaries = (await listSiteSummaries(means.directory, id)).filter(({ devices }) =>
     devices.some((count) => count > 0),
   );
-  await lookAtDevices(means, rollout, summaries, now);
+  const places = new RolloutPlaces(means.directory, means.devices);
+  // First the windows: a wave that waits for them asks nobody.
+  if (rollout.state === 'running') await noteWindows(means, places, rollout, summaries, now);
+  await lookAtDevices(means, places, rollout, summaries, now);
   let backMissing = false;
   switch (rollout.state) {
     case 'running':
@@ -120,6 +123,7 @@ const change = (means: Engine, id: string, state: Rollout['state'], event: Rollo
 /** Deadlines, spares that can be given back, and rounds of admission. */
 async function lookAtDevices(
   means: TickMeans,
+  places: RolloutPlaces,
   rollout: StoredRollout,
   summaries: readonly SiteSummary[],
   now: Date,
@@ -128,7 +132,6 @@ async function lookAtDevices(
     await endOverdue(means, rollout.id, siteId, 'A', now);
     if (means.random() * fetchingOnceIn < 1) await endOverdue(means, rollout.id, siteId, 'Q', now);
   });
-  const places = new RolloutPlaces(means.directory, means.devices);
   const units = unitsOf(rollout, summaries);
   const chance = unitsAtOnce / Math.max(1, units.length);
   const chosen = units.filter(() => chance >= 1 || means.random() < chance);
@@ -152,7 +155,7 @@ function unitsOf({ id, waves }: Rollout, summaries: readonly SiteSummary[]): Rou
   return [...units.values()];
 }
 
-/** The wave that is under way: its windows, its comparison with devices that come later, and what the gate says. */
+/** The wave that is under way: its comparison with devices that come later, and what the gate says. */
 async function lookAtWave(
   means: TickMeans,
   rollout: StoredRollout,
@@ -161,24 +164,23 @@ async function lookAtWave(
 ): Promise<void> {
   const index = openWave(rollout);
   if (index === undefined) return;
-  if (rollout.state === 'running') {
-    await noteWindows(means, rollout, summaries, index, now);
-    await sampleControl(means, rollout, index, summaries, now);
-  }
+  if (rollout.state === 'running') await sampleControl(means, rollout, index, summaries, now);
   await judgeRollout(means, rollout.id, now);
 }
 
 /** Says of a wave that all its places are closed, and until when; or that one is open again. */
 async function noteWindows(
   means: TickMeans,
-  { id, waves, skippedSites }: StoredRollout,
+  places: RolloutPlaces,
+  rollout: StoredRollout,
   summaries: readonly SiteSummary[],
-  index: number,
   now: Date,
 ): Promise<void> {
+  const index = openWave(rollout);
+  if (index === undefined) return;
+  const { id, waves, skippedSites } = rollout;
   const status = waves[index]?.status;
   if (status?.state !== 'admitting' && status?.state !== 'window-wait') return;
-  const places = new RolloutPlaces(means.directory, means.devices);
   const calendars = distinct([...(await calendarsOfWave(places, { skippedSites }, summaries, index)).values()].flat());
   if (anyOpen(calendars, now.getTime())) {
     if (status.state === 'window-wait') {

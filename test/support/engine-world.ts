@@ -6,6 +6,7 @@ import { type Device, deviceIdOf } from '../../shared/devices/device.ts';
 import { devicePartition, endOfOpen } from '../../shared/devices/keys.ts';
 import { serveCheckIn } from '../../shared/devices/serve-check-in.ts';
 import { getDevice } from '../../shared/devices/store.ts';
+import type { WeeklyWindow } from '../../shared/places/calendar.ts';
 import type { CheckInMessage } from '../../shared/protocols/agent/messages.ts';
 import type { Engine } from '../../shared/rollouts/engine.ts';
 import { isFinal } from '../../shared/rollouts/execution.ts';
@@ -46,6 +47,8 @@ export interface WorldUnit {
   readonly pumps: number;
   readonly keep: number;
   readonly wave: number;
+  /** @default none, so always open */
+  readonly windows?: readonly WeeklyWindow[];
 }
 
 const pump = 'infusion-pump';
@@ -108,7 +111,10 @@ export class EngineWorld {
     const placed = [];
     for (const unit of units) {
       const unitId = `u-${mark}${unit.name.padEnd(22, '0').slice(0, 22)}`;
-      await createUnit(tables, siteId, unitId, 'T2', { spares: { [pump]: unit.keep } });
+      await createUnit(tables, siteId, unitId, 'T2', {
+        spares: { [pump]: unit.keep },
+        ...(unit.windows === undefined ? {} : { maintenanceWindows: [...unit.windows] }),
+      });
       const devices: Device[] = [];
       for (let index = 0; index < unit.pumps; index += 1) {
         const serial = `ENGINE-${mark}-${unit.name}-${index}`;

@@ -1,10 +1,20 @@
+import { auditRecord } from '../../../../shared/audit/record.ts';
+import { weekdays } from '../../../../shared/places/calendar.ts';
 import { putControl } from '../../../../shared/rollouts/control-store.ts';
 import { backBegins, dispatchBack } from '../../../../shared/rollouts/roll-back-dispatch.ts';
-import { listEndedRollouts } from '../../../../shared/rollouts/rollout-store.ts';
+import {
+  createRollout,
+  getRollout,
+  listEndedRollouts,
+  saveRollout,
+} from '../../../../shared/rollouts/rollout-store.ts';
 import { readAway } from '../../../../shared/rollouts/spares-store.ts';
+import { tick } from '../../../../shared/rollouts/tick.ts';
 import { listWaits } from '../../../../shared/rollouts/wait-store.ts';
+import { after } from '../../../support/activation.ts';
 import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';
 import { EngineWorld } from '../../../support/engine-world.ts';
+import { storedRollout } from '../../../support/rollouts.ts';
 
 const hours = 60;
 let tables: DevicesTable;
@@ -230,6 +240,69 @@ describe('devices that do not go straight through', () => {
     await world.pass(4);
     expect((await world.execution(device)).status.state).toBe('armed');
     expect(await world.activate(device)).toBe(true);
+  }, 120_000);
+});
+
+describe('the clock', () => {
+  test('a wave waits for its windows; nobody is asked before, and whoever waits for it is told when one opens', async () => {
+    const night = { days: [...weekdays], from: '22:00', to: '06:00' };
+    const world = await EngineWorld.begin(tables, [{ name: 'one', pumps: 2, keep: 1, wave: 0, windows: [night] }]);
+    await world.wait('window', 0);
+    // It is three in the afternoon in New York.
+    await world.pass(1);
+    expect((await world.rollout()).waves[0]?.status).toEqual({
+      state: 'window-wait',
+      until: '2027-03-03T03:00:00.000Z',
+    });
+    expect(world.answers).toEqual([]);
+    // What is fetched already is not activated by day.
+    await world.dispatch(0);
+    await world.downloadAll();
+    await world.pass(6 * hours);
+    expect(await world.states()).toEqual({ staged: 2 });
+    await world.pass(hours);
+    expect((await world.rollout()).waves[0]?.status.state).toBe('admitting');
+    expect(last(world)).toEqual({ step: 'window', verdict: 'OPEN' });
+    expect(await world.states()).toEqual({ armed: 1, staged: 1 });
+    expect(await world.activate(await world.first('armed'))).toBe(true);
+    const { trail } = await world.told();
+    const moves = trail.flatMap(({ after }) => (after as { waves?: { state: string }[] } | undefined)?.waves ?? []);
+    expect(moves.map(({ state }) => state)).toEqual(['window-wait', 'admitting']);
+  }, 120_000);
+
+  test('a device that never fetches it is given up after two weeks, and says nothing of the artifact', async () => {
+    const world = await EngineWorld.begin(tables, [{ name: 'one', pumps: 2, keep: 1, wave: 0 }]);
+    await world.dispatch(0);
+    await world.pass(14 * 24 * hours - 1);
+    expect(await world.states()).toEqual({ queued: 2 });
+    await world.pass(2);
+    expect(await world.states()).toEqual({ 'timed-out': 2 });
+    // Nobody is left who could bring evidence: a person must say what is to happen.
+    expect((await world.rollout()).waves[0]?.status).toMatchObject({ state: 'held', reason: 'evidence' });
+    expect((await world.told()).alerts).toMatchObject([{ kind: 'rollout-held', details: { reason: 'evidence' } }]);
+  }, 120_000);
+
+  test('a request that nobody approves in time expires', async () => {
+    const world = await EngineWorld.begin(tables, [{ name: 'one', pumps: 2, keep: 1, wave: 0 }]);
+    const id = `${world.id}-asked`;
+    const draft = storedRollout(id);
+    const devices = draft.definition.waves.map(() => 1);
+    const until = world.now + 60_000;
+    const asked = after(
+      draft,
+      [
+        { kind: 'planned', digest: 'd', devices },
+        { kind: 'submit', by: 'user:ada', approveUntil: until },
+      ],
+      world.now,
+    );
+    const entry = { actor: 'user:ada', action: 'x', resource: `rollout/${id}`, outcome: 'allowed' } as const;
+    await createRollout(tables.directory, draft, auditRecord(`ROLLOUT#${id}`, entry, new Date(world.now)));
+    await saveRollout(tables.directory, draft, asked, []);
+    await tick(world.means, new Date(until - 1), id);
+    expect((await getRollout(tables.directory, id))?.state).toBe('awaiting-approval');
+    await tick(world.means, new Date(until), id);
+    expect((await getRollout(tables.directory, id))?.state).toBe('expired');
   }, 120_000);
 });
 
