@@ -25,6 +25,8 @@ export interface DeviceProfile {
   readonly timeZone: string;
   readonly unitKind: UnitKind;
   readonly location: DeviceLocation;
+  /** Commands never fail by chance: for tests that count. What is bad fails on it like on any other. */
+  readonly reliable?: true;
 }
 
 /** Where a device stands, in the words of HL7's PL. */
