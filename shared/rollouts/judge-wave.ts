@@ -40,6 +40,10 @@ export function waitingIn(
     .reduce((sum, { siteId, devices }) => sum + Math.max(0, (devices[wave] ?? 0) - (ended.get(siteId) ?? 0)), 0);
 }
 
+/** How many devices of a wave came to their end, at all sites. */
+const endedInWave = (tallies: readonly WaveTally[], wave: number): number =>
+  tallies.filter((tally) => tally.wave === wave).reduce((sum, tally) => sum + endedIn(tally), 0);
+
 /** How many devices of a tally came to their end. */
 export const endedIn = ({ states }: WaveTally): number =>
   Object.entries(states).reduce((sum, [state, count]) => sum + (isFinalState(state) ? count : 0), 0);
@@ -79,18 +83,26 @@ async function judgementOf(
   if (index === undefined || wave === undefined || definition === undefined) return undefined;
   // What was stopped never goes forward again, so nothing is left to judge.
   if (rollout.stopped !== undefined || (rollout.state !== 'running' && rollout.state !== 'paused')) return undefined;
-  const [tallies, summaries, control] = await Promise.all([
+  const [tallies, control] = await Promise.all([
     listTallies(directory, rollout.id, 'forward'),
-    listSiteSummaries(directory, rollout.id),
     getControl(directory, rollout.id, index),
   ]);
+  let read: Promise<SiteSummary[]> | undefined;
+  /** Of a large network these are a megabyte or two, and most judgements need none of it. */
+  const summaries = () => {
+    read ??= listSiteSummaries(directory, rollout.id);
+    return read;
+  };
   const evidence = evidenceOfWave(wave, index, tallies, control?.comparisons ?? []);
   const judgement = judge(evidence, definition.gate, now.getTime());
   const begins = judgement.reason === GateReason.Bake && wave.bakeUntil === undefined;
   const bakeUntil = begins
-    ? await bakeEndOf(new RolloutPlaces(directory, devices), rollout, summaries, index, now)
+    ? await bakeEndOf(new RolloutPlaces(directory, devices), rollout, await summaries(), index, now)
     : now.getTime();
-  const waiting = waitingIn(rollout, index, summaries, tallies);
+  const waiting =
+    rollout.skippedSites.length === 0
+      ? Math.max(0, wave.devices - endedInWave(tallies, index))
+      : waitingIn(rollout, index, await summaries(), tallies);
   return {
     event: { kind: 'wave', wave: index, event: { kind: 'judged', judgement, waiting, bakeUntil } },
     grounds: groundsOf(judgement),
