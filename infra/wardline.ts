@@ -10,6 +10,7 @@ import { DevicesStack } from './stacks/devices.ts';
 import { ManagementStack } from './stacks/management.ts';
 import { NetworkStack } from './stacks/network.ts';
 import { OperationsStack } from './stacks/operations.ts';
+import { RolloutsStack } from './stacks/rollouts.ts';
 
 /** Behaviour of CDK that we rely on, set here so that every way of starting a synth has the same. */
 export const cdkBehaviour: Readonly<Record<string, boolean>> = {
@@ -27,6 +28,7 @@ export const cdkBehaviour: Readonly<Record<string, boolean>> = {
 export interface Wardline {
   readonly app: App;
   readonly data: DataStack;
+  readonly rollouts: RolloutsStack;
   readonly devices: DevicesStack;
   readonly management: ManagementStack;
   readonly audit: AuditStack;
@@ -66,10 +68,18 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     logs: { key: data.operationsKey, days: settings.retention.logDays },
     ...(network === undefined ? {} : { network: { vpc: asVpc(network.vpc), securityGroup: network.functions } }),
   };
+  const rollouts = new RolloutsStack(app, 'WardlineRollouts', {
+    env,
+    settings,
+    data,
+    functions,
+    description: 'Wardline: what carries rollouts',
+  });
   const devices = new DevicesStack(app, 'WardlineDevices', {
     env,
     settings,
     data,
+    rolloutChanges: rollouts.changes,
     functions,
     description: 'Wardline: what devices talk to',
   });
@@ -78,6 +88,7 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     settings,
     data,
     wakeQueue: devices.wakeQueue,
+    rollouts,
     functions,
     description: 'Wardline: what people talk to',
   });
@@ -93,6 +104,7 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     settings,
     data,
     devices,
+    rollouts,
     management,
     audit,
     description: 'Wardline: dashboard and alarms',
@@ -104,7 +116,7 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     new ServerlessChecks(app),
     new WardlineChecks(app),
   );
-  return { app, data, devices, management, audit, operations, network };
+  return { app, data, rollouts, devices, management, audit, operations, network };
 }
 
 /** A CDK app with the behaviour that the stacks rely on. */

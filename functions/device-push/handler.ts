@@ -3,15 +3,19 @@ import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import type { DynamoDBBatchResponse, DynamoDBStreamEvent } from 'aws-lambda';
+import { batchSender } from '../../shared/aws/batch-sender.ts';
 import { delayedQueue } from '../../shared/aws/delayed-queue.ts';
 import { openTable, requiredEnvironment } from '../../shared/aws/dynamodb.ts';
 import { iotWaker, WakeUpImpossible } from '../../shared/aws/iot-waker.ts';
-import { decodeChange } from '../../shared/aws/stream.ts';
+import { type Change, decodeChange } from '../../shared/aws/stream.ts';
 import { type Batch, byDevice, wakeFor } from '../../shared/commands/push.ts';
 import { commandOf } from '../../shared/commands/store.ts';
 import { pauseBefore, type WakeCheck } from '../../shared/commands/wake-again.ts';
 import { type DueCheck, dueChecks, pauseBeforeDue } from '../../shared/commands/wake-due.ts';
+import { keepForward } from '../../shared/devices/kept-forward-store.ts';
+import { openPrefix } from '../../shared/devices/keys.ts';
 import { describeFailure } from '../../shared/http/failure.ts';
+import { handOnAll } from './hand-on.ts';
 
 const logger = new Logger();
 const metrics = new Metrics();
@@ -19,19 +23,54 @@ const table = openTable(requiredEnvironment('DEVICES_TABLE'));
 const wake = iotWaker(new IoTDataPlaneClient());
 const later = delayedQueue(new SQSClient(), requiredEnvironment('WAKE_QUEUE_URL'));
 
+// A queue that hangs must not hold up the next wake-ups: what it does not take in seconds is kept.
+const impatient = new SQSClient({
+  maxAttempts: 2,
+  requestHandler: { connectionTimeout: 1_000, requestTimeout: 2_000 },
+});
+const report = (problem: string, error: unknown) => logger.error(problem, describeFailure(error));
+const queueOf = (name: string) =>
+  batchSender(impatient, requiredEnvironment(name), (error) => report('changes were not handed on', error));
+const handingOn = {
+  send: { retire: queueOf('RETIRE_QUEUE_URL'), rollouts: queueOf('ROLLOUT_CHANGES_QUEUE_URL') },
+  keep: (kept: Parameters<typeof keepForward>[1]) => {
+    metrics.singleMetric().addMetric('ForwardKept', MetricUnit.Count, 1);
+    return keepForward(table, kept, new Date());
+  },
+  report,
+};
+
 /**
- * Stream of the Devices table, open commands that are new or deferred: wakes each device once for its new ones, and has
- * somebody look when the time of a deferred one has come. Lambda repeats the batch from the first record that failed on;
- * waking a device again is harmless.
+ * Stream of the Devices table. Wakes each device once for its new commands, has somebody look when the time of a
+ * deferred one has come, and hands on to queues what others need of the stream. Lambda repeats the batch from the first
+ * record that failed on; all of it is harmless twice.
  */
 export const handler = async (event: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> => {
   const changes = event.Records.map(decodeChange);
-  const commands = changes.flatMap(({ kind, after }) =>
-    kind !== 'INSERT' || after === undefined ? [] : [commandOf(after)],
+  const [unwoken, lost] = await Promise.all([wakeAll(changes), handOnAll(handingOn, changes)]);
+  const failed = new Set([...unwoken, ...lost]);
+  const first = changes.find(({ sequenceNumber }) => failed.has(sequenceNumber));
+  return { batchItemFailures: first === undefined ? [] : [{ itemIdentifier: first.sequenceNumber }] };
+};
+
+/** @returns the sequence numbers of commands whose device could not be woken for the moment */
+async function wakeAll(all: readonly Change[]): Promise<string[]> {
+  const changes = all.flatMap(({ sequenceNumber, kind, before, after }) =>
+    after === undefined || !String(after['sk']).startsWith(openPrefix)
+      ? []
+      : [
+          {
+            sequenceNumber,
+            kind,
+            before: before === undefined ? undefined : commandOf(before),
+            after: commandOf(after),
+          },
+        ],
   );
+  const inserted = changes.filter(({ kind }) => kind === 'INSERT');
   const failed = new Set<string>();
   await Promise.all(
-    byDevice(commands).map(async (batch) => {
+    byDevice(inserted.map(({ after }) => after)).map(async (batch) => {
       try {
         await push(batch);
       } catch (error) {
@@ -41,20 +80,9 @@ export const handler = async (event: DynamoDBStreamEvent): Promise<DynamoDBBatch
       }
     }),
   );
-  await Promise.all(
-    dueChecks(
-      changes.flatMap(({ before, after }) =>
-        after === undefined
-          ? []
-          : [{ before: before === undefined ? undefined : commandOf(before), after: commandOf(after) }],
-      ),
-    ).map((check) => plan(check, pauseBeforeDue(check, Date.now()))),
-  );
-  const first = changes.find(
-    ({ kind, after }) => kind === 'INSERT' && after !== undefined && failed.has(commandOf(after).deviceId),
-  );
-  return { batchItemFailures: first === undefined ? [] : [{ itemIdentifier: first.sequenceNumber }] };
-};
+  await Promise.all(dueChecks(changes).map((check) => plan(check, pauseBeforeDue(check, Date.now()))));
+  return inserted.filter(({ after }) => failed.has(after.deviceId)).map(({ sequenceNumber }) => sequenceNumber);
+}
 
 async function push(batch: Batch): Promise<void> {
   const n = await wakeFor(table, batch, wake, new Date());

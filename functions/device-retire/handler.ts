@@ -1,11 +1,11 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { IoTClient } from '@aws-sdk/client-iot';
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane';
-import type { DynamoDBBatchResponse, DynamoDBStreamEvent } from 'aws-lambda';
+import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import * as v from 'valibot';
 import { iotDisconnector } from '../../shared/aws/iot-disconnector.ts';
 import { iotCertificateSwitch } from '../../shared/aws/iot-registrar.ts';
-import { decodeChange } from '../../shared/aws/stream.ts';
-import { deviceOf } from '../../shared/devices/store.ts';
+import { RetireChange } from '../../shared/devices/hand-on.ts';
 import { cutOff, outdatedCertificates } from '../../shared/enrollment/revoke.ts';
 
 const logger = new Logger();
@@ -13,24 +13,27 @@ const switches = iotCertificateSwitch(new IoTClient());
 const connections = iotDisconnector(new IoTDataPlaneClient());
 
 /**
- * Stream of the Devices table, heads whose certificates may have changed: switches off in AWS IoT Core what the record
- * no longer names, and cuts off a revoked device. Stops at the first record that fails, so that Lambda goes on there.
+ * Queue of changes of devices whose certificates may have changed: switches off in AWS IoT Core what the record no longer
+ * names, and cuts off a revoked device. A change that fails comes again, for a day; the others are done. All of it may be
+ * repeated, and the order does not matter: a certificate that was retired is never used again.
  */
-export const handler = async (event: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> => {
+export const handler = async (event: SQSEvent): Promise<SQSBatchResponse> => {
+  const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
   for (const record of event.Records) {
-    const { sequenceNumber, before, after } = decodeChange(record);
-    if (before === undefined || after === undefined) continue;
     try {
-      const device = deviceOf(after);
-      const { revoked, retired } = outdatedCertificates(deviceOf(before), device);
-      if (revoked) await cutOff(device, switches, connections);
-      for (const fingerprint of retired) await switches.retire(fingerprint);
-      if (revoked || retired.length > 0)
-        logger.info('certificates switched off', { deviceId: device.id, revoked, retired });
+      await retire(record);
     } catch (error) {
-      logger.error('certificates could not be switched off', { sequenceNumber, error });
-      return { batchItemFailures: [{ itemIdentifier: sequenceNumber }] };
+      logger.error('certificates could not be switched off', { messageId: record.messageId, error });
+      batchItemFailures.push({ itemIdentifier: record.messageId });
     }
   }
-  return { batchItemFailures: [] };
+  return { batchItemFailures };
 };
+
+async function retire({ body }: SQSRecord): Promise<void> {
+  const { before, after } = v.parse(RetireChange, JSON.parse(body));
+  const { revoked, retired } = outdatedCertificates(before, after);
+  if (revoked) await cutOff(after, switches, connections);
+  for (const fingerprint of retired) await switches.retire(fingerprint);
+  if (revoked || retired.length > 0) logger.info('certificates switched off', { deviceId: after.id, revoked, retired });
+}

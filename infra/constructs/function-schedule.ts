@@ -19,6 +19,9 @@ export interface FunctionScheduleProps {
 
 /** Calls a function at set times, through a role that can do nothing else. */
 export class FunctionSchedule extends Construct {
+  /** Calls this function, and may do nothing else: one-shot schedules of the same function have it too. */
+  readonly role: Role;
+
   constructor(scope: Construct, id: string, props: FunctionScheduleProps) {
     super(scope, id);
     const policy = new ManagedPolicy(this, 'Policy', {
@@ -28,7 +31,7 @@ export class FunctionSchedule extends Construct {
         allow(['sqs:SendMessage'], [props.failures.queueArn]),
       ],
     });
-    const role = new Role(this, 'Role', {
+    this.role = new Role(this, 'Role', {
       description: `Role of the schedule ${props.name}`,
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
         conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
@@ -44,7 +47,7 @@ export class FunctionSchedule extends Construct {
       state: 'ENABLED',
       target: {
         arn: props.function.arn,
-        roleArn: role.roleArn,
+        roleArn: this.role.roleArn,
         retryPolicy: { maximumEventAgeInSeconds: 3_600, maximumRetryAttempts: 10 },
         deadLetterConfig: { arn: props.failures.queueArn },
       },

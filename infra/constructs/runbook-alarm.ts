@@ -19,7 +19,10 @@ export type Runbook =
   | 'rule-failures'
   | 'reviews-overdue'
   | 'audit-tampered'
-  | 'audit-days-open';
+  | 'audit-days-open'
+  | 'forwards-left'
+  | 'rollout-machines'
+  | 'rollout-tick-silent';
 
 /** An alarm and what to do about it. */
 export interface RunbookAlarmProps {

@@ -8,6 +8,7 @@ import { DeviceMessages } from '../constructs/device-messages.ts';
 import { DeviceRegistry, deviceNames } from '../constructs/device-registry.ts';
 import { consumeQueue, consumeStream, readQueue, readStream } from '../constructs/event-sources.ts';
 import { asBucket } from '../constructs/exact-types.ts';
+import { FunctionSchedule } from '../constructs/function-schedule.ts';
 import { HttpFront } from '../constructs/http-front.ts';
 import { deadLetterQueue, failureQueue, workQueue } from '../constructs/queue.ts';
 import { indexAccess, tableAccess } from '../constructs/table-access.ts';
@@ -19,6 +20,8 @@ import type { DataStack } from './data.ts';
 export interface DevicesStackProps extends StackProps {
   readonly settings: Settings;
   readonly data: DataStack;
+  /** Takes what a stream's reader hands on to rollouts. */
+  readonly rolloutChanges: Queue;
   readonly functions: FunctionDefaults;
 }
 
@@ -41,6 +44,9 @@ export class DevicesStack extends Stack {
   readonly pushFailures: Queue;
   /** Revocations that could not be carried out within a day. */
   readonly retireFailures: Queue;
+  readonly retireQueue: Queue;
+  /** Calls of the function that hands on what was kept. */
+  readonly forwardFailures: Queue;
   /** Messages and events that no function could process. */
   readonly messageFailures: Queue;
   readonly presenceFailures: Queue;
@@ -51,7 +57,7 @@ export class DevicesStack extends Stack {
 
   constructor(scope: Construct, id: string, props: DevicesStackProps) {
     super(scope, id, props);
-    const { data, settings, functions: defaults } = props;
+    const { data, rolloutChanges, settings, functions: defaults } = props;
     const { name: prefix, deviceDomain } = settings;
     const names = deviceNames(prefix);
     const iot = (resource: string) => `arn:${this.partition}:iot:${this.region}:${this.account}:${resource}`;
@@ -59,7 +65,7 @@ export class DevicesStack extends Stack {
 
     this.messageFailures = failureQueue(this, 'MessageFailures', `${prefix}-device-message-failures`, key);
     this.pushFailures = failureQueue(this, 'PushFailures', `${prefix}-push-failures`, key);
-    this.retireFailures = failureQueue(this, 'RetireFailures', `${prefix}-retire-failures`, key);
+    this.retireFailures = deadLetterQueue(this, 'RetireFailures', `${prefix}-retire-failures`, key);
     this.presenceFailures = deadLetterQueue(this, 'PresenceFailures', `${prefix}-presence-failures`, key);
 
     const replies = [iot('topic/wardline/*/checkin/accepted'), iot('topic/wardline/*/checkin/rejected')];
@@ -107,19 +113,37 @@ export class DevicesStack extends Stack {
       attempts: 30,
       deadLetters: this.wakeFailures,
     });
+    const retireTimeout = Duration.seconds(30);
+    const retireQueue = workQueue(this, 'RetireQueue', {
+      name: `${prefix}-retire`,
+      key,
+      visibilityTimeout: Duration.seconds(retireTimeout.toSeconds() * 6),
+      // A day: a certificate that was revoked must not stay in use because AWS IoT was out of order for an hour.
+      attempts: 480,
+      deadLetters: this.retireFailures,
+    });
+    const handedOn = {
+      RETIRE_QUEUE_URL: retireQueue.queueUrl,
+      ROLLOUT_CHANGES_QUEUE_URL: rolloutChanges.queueUrl,
+    };
+    const handsOn = allow(['sqs:SendMessage'], [retireQueue.queueArn, rolloutChanges.queueArn]);
+    const keptForwards = { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': 'FORWARD' } };
     const push = new WardlineFunction(this, 'Push', {
       ...defaults,
       name: 'device-push',
-      description: 'Wakes a device when a command was queued for it',
+      description: 'Reads the stream of the Devices table: wakes devices for new commands, hands on what others need',
       invocation: { kind: 'polled' },
       reservedConcurrency: 20,
       timeout: Duration.seconds(30),
-      environment: { DEVICES_TABLE: data.devices.tableName, WAKE_QUEUE_URL: wakeQueue.queueUrl },
+      environment: { DEVICES_TABLE: data.devices.tableName, WAKE_QUEUE_URL: wakeQueue.queueUrl, ...handedOn },
       statements: [
         ...consumeStream(streamArn(data), this.pushFailures),
         tableAccess(data.devices, ['UpdateItem']),
         wakeUp,
         allow(['sqs:SendMessage'], [wakeQueue.queueArn]),
+        handsOn,
+        // What a queue does not take.
+        tableAccess(data.devices, ['PutItem'], keptForwards),
       ],
       wildcards: { [connections]: wakesAny },
     });
@@ -130,6 +154,32 @@ export class DevicesStack extends Stack {
         { eventName: ['INSERT'], dynamodb: { Keys: openKey } },
         // Those that wait for a time: somebody looks after the device when it has come.
         { eventName: ['MODIFY'], dynamodb: { Keys: openKey, NewImage: { status: { S: ['deferred'] } } } },
+        // What commands of a rollout came to.
+        {
+          eventName: ['INSERT', 'MODIFY'],
+          dynamodb: {
+            Keys: { sk: { S: [{ prefix: 'OPEN#' }, { prefix: 'CLOSED#' }] } },
+            NewImage: {
+              status: { S: [{ 'anything-but': ['queued', 'pushed', 'delivered'] }] },
+              parameters: { M: { rolloutId: { S: [{ exists: true }] } } },
+            },
+          },
+        },
+        {
+          eventName: ['INSERT', 'MODIFY'],
+          dynamodb: { Keys: { sk: { S: [{ prefix: 'EXECUTION#' }, { prefix: 'EXECUTED#' }] } } },
+        },
+        // Not every heartbeat: heads that were revoked, and heads that had a renewed certificate waiting.
+        {
+          eventName: ['MODIFY'],
+          dynamodb: {
+            Keys: headKey,
+            $or: [
+              { NewImage: { lifecycle: { S: ['revoked'] } } },
+              { OldImage: { nextCertificate: { S: [{ exists: true }] } } },
+            ],
+          },
+        },
       ],
       maxAge: Duration.hours(24),
       failures: this.pushFailures,
@@ -283,9 +333,9 @@ export class DevicesStack extends Stack {
       description: 'Switches off certificates that a device no longer has, and cuts off a revoked device',
       invocation: { kind: 'polled' },
       reservedConcurrency: 5,
-      timeout: Duration.seconds(30),
+      timeout: retireTimeout,
       statements: [
-        ...consumeStream(streamArn(data), this.retireFailures),
+        consumeQueue(retireQueue),
         allow(['iot:UpdateCertificate'], [certificates]),
         allow(['iot:DeleteConnection'], [connections]),
       ],
@@ -294,19 +344,25 @@ export class DevicesStack extends Stack {
         [connections]: 'Disconnects whichever device was revoked.',
       },
     });
-    readStream(retire, {
-      streamArn: streamArn(data),
-      batchSize: 10,
-      // Not every heartbeat: heads that were revoked, and heads that had a renewed certificate waiting.
-      patterns: [
-        { eventName: ['MODIFY'], dynamodb: { Keys: headKey, NewImage: { lifecycle: { S: ['revoked'] } } } },
-        {
-          eventName: ['MODIFY'],
-          dynamodb: { Keys: headKey, OldImage: { nextCertificate: { S: [{ exists: true }] } } },
-        },
-      ],
-      maxAge: Duration.hours(24),
-      failures: this.retireFailures,
+    readQueue(retire, retireQueue, { size: 10, concurrency: 5 });
+
+    this.forwardFailures = failureQueue(this, 'ForwardFailures', `${prefix}-forward-failures`, key);
+    const forwardAgain = new WardlineFunction(this, 'ForwardAgain', {
+      ...defaults,
+      name: 'device-forward-again',
+      description: 'Hands on what a queue did not take from the reader of the stream',
+      invocation: { kind: 'asynchronous', failures: this.forwardFailures, maxAge: Duration.minutes(5) },
+      reservedConcurrency: 1,
+      timeout: Duration.minutes(1),
+      environment: { DEVICES_TABLE: data.devices.tableName, ...handedOn },
+      statements: [tableAccess(data.devices, ['Query', 'DeleteItem'], keptForwards), handsOn],
+    });
+    new FunctionSchedule(this, 'ForwardAgainSchedule', {
+      name: `${prefix}-forward-again`,
+      description: 'Looks whether something waits to be handed on',
+      function: forwardAgain,
+      expression: 'rate(1 minute)',
+      failures: this.forwardFailures,
     });
 
     new DeviceMessages(this, 'Messages', { checkIn, presence: presenceQueue, failures: this.messageFailures });
@@ -366,7 +422,8 @@ export class DevicesStack extends Stack {
 
     this.presenceQueue = presenceQueue;
     this.wakeQueue = wakeQueue;
-    this.functions = [checkIn, push, wakeAgain, presence, authority, enroll, certificate, hook, retire];
+    this.retireQueue = retireQueue;
+    this.functions = [checkIn, push, wakeAgain, presence, authority, enroll, certificate, hook, retire, forwardAgain];
   }
 }
 

@@ -16,6 +16,7 @@ import {
 } from '../constructs/wardline-function.ts';
 import type { Settings } from '../settings.ts';
 import type { DataStack } from './data.ts';
+import type { RolloutsStack } from './rollouts.ts';
 
 /** What the management front is made from. */
 export interface ManagementStackProps extends StackProps {
@@ -23,6 +24,7 @@ export interface ManagementStackProps extends StackProps {
   readonly data: DataStack;
   /** Devices that are to be woken. */
   readonly wakeQueue: Queue;
+  readonly rollouts: RolloutsStack;
   readonly functions: FunctionDefaults;
 }
 
@@ -37,7 +39,7 @@ export class ManagementStack extends Stack {
 
   constructor(scope: Construct, id: string, props: ManagementStackProps) {
     super(scope, id, props);
-    const { data, wakeQueue, settings, functions: defaults } = props;
+    const { data, wakeQueue, rollouts: carried, settings, functions: defaults } = props;
     const { name: prefix, oidc } = settings;
 
     const authorize = new WardlineFunction(this, 'Authorize', {
@@ -183,6 +185,34 @@ export class ManagementStack extends Stack {
       ],
       wildcards: { [wakes]: 'Wakes whichever device may go on; the topic is limited by a condition.' },
     });
+    const machines = [carried.rollout.attrArn, carried.siteRollout.attrArn];
+    const rollouts = served('manage-rollouts', 'Rollouts: prepare, approve, start, stop, look at', {
+      environment: {
+        DEVICES_TABLE: data.devices.tableName,
+        DIRECTORY_TABLE: data.directory.tableName,
+        ROLLOUTS_BUCKET: data.rollouts.bucketName,
+        PLANS_QUEUE_URL: carried.plans.queueUrl,
+        ROLLOUT_MACHINE: carried.rollout.attrArn,
+      },
+      statements: [
+        // Executions of devices are looked at, never changed here.
+        tableAccess(data.devices, ['GetItem']),
+        indexAccess(data.devices, 'byRollout'),
+        indexAccess(data.devices, 'bySite'),
+        tableAccess(data.directory, ['GetItem', 'BatchGetItem', 'Query']),
+        indexAccess(data.directory, 'byKind'),
+        tableAccess(data.directory, ['PutItem', 'DeleteItem'], {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['ROLLOUT#*', 'ROLLOUTS', 'ALERT#*'] },
+        }),
+        allow(['s3:GetObject'], [data.planObjects]),
+        // Without it S3 answers "access denied" for a plan that is not there.
+        allow(['s3:ListBucket'], [data.rollouts.bucketArn]),
+        allow(['sqs:SendMessage'], [carried.plans.queueArn]),
+        allow(['states:StartExecution'], [carried.rollout.attrArn]),
+        allow(['states:SendTaskSuccess'], machines),
+      ],
+      wildcards: { [data.planObjects]: 'The plan of each site is an object of its own.' },
+    });
     const describe = served('describe-api', 'The OpenAPI document', {
       reservedConcurrency: 5,
       memoryMegabytes: 256,
@@ -220,7 +250,7 @@ export class ManagementStack extends Stack {
     const alerts = new SafetyAlerts(this, 'SafetyAlerts', { settings, data, functions: defaults });
     this.alertFailures = alerts.failures;
 
-    const behindApi = [places, enrollment, devices, commands, brake, interlock, audit, describe];
+    const behindApi = [places, enrollment, devices, commands, brake, interlock, rollouts, audit, describe];
     this.api = new ManagementApi(this, 'ManagementApi', {
       name: `${prefix}-management`,
       routes,

@@ -13,6 +13,7 @@ import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { CfnStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import { pascalCase } from '../constructs/pascal-case.ts';
@@ -23,12 +24,14 @@ import type { AuditStack } from './audit.ts';
 import type { DataStack } from './data.ts';
 import type { DevicesStack } from './devices.ts';
 import type { ManagementStack } from './management.ts';
+import type { RolloutsStack } from './rollouts.ts';
 
 /** What is watched. */
 export interface OperationsStackProps extends StackProps {
   readonly settings: Settings;
   readonly data: DataStack;
   readonly devices: DevicesStack;
+  readonly rollouts: RolloutsStack;
   readonly management: ManagementStack;
   readonly audit: AuditStack;
 }
@@ -42,7 +45,7 @@ export class OperationsStack extends Stack {
 
   constructor(scope: Construct, id: string, props: OperationsStackProps) {
     super(scope, id, props);
-    const { data, devices, management, audit, settings } = props;
+    const { data, devices, rollouts, management, audit, settings } = props;
     this.#prefix = settings.name;
     this.#topic = new Topic(this, 'Alarms', {
       topicName: `${settings.name}-alarms`,
@@ -68,7 +71,7 @@ export class OperationsStack extends Stack {
       });
     }
 
-    const functions = [...devices.functions, ...management.functions, ...audit.functions];
+    const functions = [...devices.functions, ...rollouts.functions, ...management.functions, ...audit.functions];
     const checkIn = this.#watchCheckIns();
     const commandAge = this.#watchCommands();
     for (const watched of functions) this.#watchFunction(watched);
@@ -78,11 +81,17 @@ export class OperationsStack extends Stack {
       devices.retireFailures,
       devices.wakeFailures,
       devices.presenceFailures,
+      devices.forwardFailures,
+      rollouts.planFailures,
+      rollouts.changeFailures,
+      rollouts.tickFailures,
       management.importFailures,
       audit.failures,
       management.alertFailures,
     ]);
-    const lag = this.#watchLag(['device-push', 'device-retire', 'archive-audit', 'send-alerts'], devices);
+    const lag = this.#watchLag(['device-push', 'archive-audit', 'send-alerts'], devices, rollouts);
+    const forwards = this.#watchForwards();
+    const machines = this.#watchRollouts(rollouts);
     const rules = this.#watchRules();
     this.#watchAudit();
     this.#watchReviews();
@@ -110,6 +119,11 @@ export class OperationsStack extends Stack {
       graph('Dead letters', deadLetters),
       graph('Lag of streams (ms) and queues (s)', lag.streams, lag.queues),
       graph('Topic rules that failed', rules),
+    );
+    dashboard.addWidgets(
+      graph('Rollouts: executions of state machines', machines.executions, machines.failures),
+      graph('Rollouts: steps and looks', machines.invocations),
+      graph('Changes kept, and not yet handed on', forwards),
     );
     dashboard.addWidgets(
       ...apis.map(({ title, requests, clientErrors, serverErrors }) =>
@@ -252,7 +266,11 @@ export class OperationsStack extends Stack {
     });
   }
 
-  #watchLag(streamReaders: readonly string[], devices: DevicesStack): { streams: IMetric[]; queues: IMetric[] } {
+  #watchLag(
+    streamReaders: readonly string[],
+    devices: DevicesStack,
+    rollouts: RolloutsStack,
+  ): { streams: IMetric[]; queues: IMetric[] } {
     const streams = streamReaders.map((name) => {
       const age = this.#functionMetric(name, 'IteratorAge', Stats.MAXIMUM);
       this.#alarm(`${pascalCase(name)}Lag`, {
@@ -283,7 +301,91 @@ export class OperationsStack extends Stack {
       above: 1_800,
       periods: 2,
     });
-    return { streams, queues: [presence, wakeUps] };
+    const retirements = age(devices.retireQueue, 'revocations');
+    this.#alarm('RetireLag', {
+      meaning: 'Certificates that were revoked or replaced are still active in AWS IoT after 5 minutes.',
+      runbook: 'queue-lag',
+      metric: retirements,
+      above: 300,
+      periods: 2,
+    });
+    const changes = age(rollouts.changes, 'rollout changes');
+    this.#alarm('RolloutChangesLag', {
+      meaning: 'Results of devices reach their rollout more than 5 minutes late.',
+      runbook: 'queue-lag',
+      metric: changes,
+      above: 300,
+      periods: 2,
+    });
+    return { streams, queues: [presence, wakeUps, retirements, changes] };
+  }
+
+  /** `ForwardsLeft` is written each minute by `device-forward-again`, also when it is none. */
+  #watchForwards(): IMetric[] {
+    const metric = (service: string, metricName: string) =>
+      new Metric({
+        namespace: 'Wardline',
+        metricName,
+        dimensionsMap: { service },
+        statistic: Stats.SUM,
+        period: fiveMinutes,
+        label: metricName,
+      });
+    const left = metric('device-forward-again', 'ForwardsLeft');
+    this.#alarm('ForwardsLeft', {
+      meaning: 'Changes of devices wait to be handed on to revocation or rollouts: their queues take no messages.',
+      runbook: 'forwards-left',
+      metric: left,
+      above: 0,
+      periods: 2,
+    });
+    return [metric('device-push', 'ForwardKept'), left];
+  }
+
+  #watchRollouts({ rollout, siteRollout }: RolloutsStack) {
+    const metric = (machine: CfnStateMachine, metricName: string) =>
+      new Metric({
+        namespace: 'AWS/States',
+        metricName,
+        dimensionsMap: { StateMachineArn: machine.attrArn },
+        statistic: Stats.SUM,
+        period: fiveMinutes,
+        label: `${machine === rollout ? 'rollouts' : 'sites'} ${metricName.replace('Executions', '').toLowerCase()}`,
+      });
+    const machines = [rollout, siteRollout];
+    const ended = machines.flatMap((machine) =>
+      ['ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted'].map((name) => metric(machine, name)),
+    );
+    const names = ended.map((_, index) => `m${index}`);
+    this.#alarm('RolloutMachines', {
+      meaning: 'A state machine of a rollout ended in the middle: its site, or all of it, is not carried on.',
+      runbook: 'rollout-machines',
+      metric: new MathExpression({
+        expression: names.map((name) => `FILL(${name}, 0)`).join(' + '),
+        usingMetrics: Object.fromEntries(ended.map((one, index) => [`m${index}`, one])),
+        period: fiveMinutes,
+        label: 'ended in the middle',
+      }),
+      above: 0,
+    });
+    const ticks = this.#functionMetric('rollout-tick', 'Invocations');
+    this.#alarm('RolloutTickSilent', {
+      meaning: 'Nobody has looked at the rollouts for 15 minutes: windows, deadlines and bakes do not end.',
+      runbook: 'rollout-tick-silent',
+      metric: ticks,
+      silence: true,
+      above: 0,
+      periods: 3,
+    });
+    return {
+      executions: machines.map((machine) => metric(machine, 'ExecutionsStarted')),
+      failures: ended,
+      invocations: [
+        ticks,
+        this.#functionMetric('rollout-step', 'Invocations'),
+        this.#functionMetric('rollout-progress', 'Invocations'),
+      ],
+    };
   }
 
   #watchReviews(): void {

@@ -1,14 +1,20 @@
 import type { Device } from '../devices/device.ts';
 import type { CertificateSwitch, Disconnector } from './registrar.ts';
 
+/** The certificates that a record names. */
+interface Certificates {
+  readonly certificate?: string | undefined;
+  readonly nextCertificate?: string | undefined;
+}
+
 /**
  * Takes AWS IoT Core's side of a revoked device away: revokes its certificates, the waiting one too, and cuts its
  * connection. Call it after the record says `revoked` (`revokeDevice` of `shared/devices/store.ts`), which by itself
- * already ends every check-in. All of it may be repeated. Called from the stream of the Devices table
+ * already ends every check-in. All of it may be repeated. Called for what the stream of the Devices table tells
  * (`functions/device-retire`), so that a crash after the record was written leaves nobody connected.
  */
 export async function cutOff(
-  device: Pick<Device, 'id' | 'certificate' | 'nextCertificate'>,
+  device: Pick<Device, 'id'> & Certificates,
   switches: CertificateSwitch,
   connections: Disconnector,
 ): Promise<void> {
@@ -25,8 +31,8 @@ export async function cutOff(
  * that are therefore to be retired: the old one once the renewed one was used, or a renewed one that was overtaken
  */
 export function outdatedCertificates(
-  before: Pick<Device, 'lifecycle' | 'certificate' | 'nextCertificate'>,
-  after: Pick<Device, 'lifecycle' | 'certificate' | 'nextCertificate'>,
+  before: Pick<Device, 'lifecycle'> & Certificates,
+  after: Pick<Device, 'lifecycle'> & Certificates,
 ): { readonly revoked: boolean; readonly retired: readonly string[] } {
   if (after.lifecycle === 'revoked') return { revoked: before.lifecycle !== 'revoked', retired: [] };
   const kept = new Set([after.certificate, after.nextCertificate]);

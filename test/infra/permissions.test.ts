@@ -24,14 +24,50 @@ describe('no role', () => {
   });
 
   test('may use every resource, but for actions that know none', () => {
-    const withoutResources = ['xray:PutTraceSegments', 'xray:PutTelemetryRecords', 'iot:RegisterCertificateWithoutCA'];
+    const withoutResources = [
+      'xray:PutTraceSegments',
+      'xray:PutTelemetryRecords',
+      'xray:GetSamplingRules',
+      'xray:GetSamplingTargets',
+      'iot:RegisterCertificateWithoutCA',
+      // What Step Functions needs to write a log.
+      ...['Create', 'Get', 'Update', 'Delete'].map((verb) => `logs:${verb}LogDelivery`),
+      ...['ListLogDeliveries', 'PutResourcePolicy', 'DescribeResourcePolicies', 'DescribeLogGroups'].map(
+        (action) => `logs:${action}`,
+      ),
+    ];
+    const ofMachines = all.filter(({ action, resource }) => resource === '*' && action.startsWith('logs:'));
+    expect([...new Set(ofMachines.map(({ role }) => role))]).toEqual([
+      'WardlineRollouts/SiteRolloutRole',
+      'WardlineRollouts/RolloutRole',
+    ]);
     expect(all.filter(({ action, resource }) => resource === '*' && !withoutResources.includes(action))).toEqual([]);
   });
 
   test('may administer: identities, keys, tables, buckets, functions', () => {
     const forbidden =
       /^(iam|sts|organizations|cloudformation):|^(dynamodb|s3|sqs|lambda):(Create|Delete(Table|Bucket|Queue|Function)|Update(Table|Function)|Put(Bucket|Resource))|^kms:(?!Sign$|GetPublicKey$)/;
-    expect(all.filter(({ action }) => forbidden.test(action))).toEqual([]);
+    const administering = all.filter(({ action }) => forbidden.test(action));
+    // Whoever plans a call of a function hands EventBridge Scheduler the role that can make this call and nothing else.
+    expect(administering.filter(({ action }) => action !== 'iam:PassRole')).toEqual([]);
+    expect(administering).toEqual([
+      {
+        role: 'WardlineRollouts/RolloutStepRole',
+        action: 'iam:PassRole',
+        resource: '<RolloutTickScheduleRole.Arn>',
+        conditions: { StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' } },
+      },
+    ]);
+  });
+
+  test('tells a state machine what it waits for, but those that drive rollouts and that people stop them by', () => {
+    const answering = all.filter(({ action }) => action.startsWith('states:SendTask'));
+    expect([...new Set(answering.map(({ role, action }) => `${role.split('/')[1]} ${action}`))].sort()).toEqual([
+      'ManageRolloutsRole states:SendTaskSuccess',
+      'RolloutProgressRole states:SendTaskSuccess',
+      'RolloutStepRole states:SendTaskSuccess',
+      'RolloutTickRole states:SendTaskSuccess',
+    ]);
   });
 
   test('has a policy of AWS, but for the one that API Gateway asks for', () => {
@@ -48,7 +84,7 @@ describe('no role', () => {
         if (['lambda.amazonaws.com', 'apigateway.amazonaws.com'].includes(principal)) continue;
         expect([role.id, principal, member(member(statement, 'Condition'), 'StringEquals')]).toEqual([
           role.id,
-          expect.stringMatching(/^(iot|scheduler)\.amazonaws\.com$/),
+          expect.stringMatching(/^(iot|scheduler|states)\.amazonaws\.com$/),
           { 'aws:SourceAccount': '111122223333' },
         ]);
       }
@@ -78,6 +114,8 @@ test('nobody else writes devices', () => {
   expect(writers.sort()).toEqual([
     'CheckInRole',
     'EnrollRole',
+    // Only what is to be handed on.
+    'ForwardAgainRole',
     'ImportDevicesRole',
     'ManageCommandsRole',
     'ManageDevicesRole',
@@ -85,6 +123,9 @@ test('nobody else writes devices', () => {
     'PresenceRole',
     'ProvisioningHookRole',
     'PushRole',
+    'RolloutProgressRole',
+    'RolloutStepRole',
+    'RolloutTickRole',
   ]);
 });
 

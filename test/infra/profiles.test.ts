@@ -89,6 +89,6 @@ describe('with wardline:vpc and wardline:replicaRegions', () => {
 test('a function without a handler stops synth and is named', () => {
   const settings = readSettings(sources(withoutDomain));
   expect(() => defineWardline(newApp(), settings, '/nowhere')).toThrow(
-    'Function "device-checkin" has no bundle: functions/device-checkin/handler.ts does not exist.',
+    'Function "plan-rollout" has no bundle: functions/plan-rollout/handler.ts does not exist.',
   );
 });

@@ -141,7 +141,7 @@ describe('functions', () => {
     const destinations = of('AWS::Lambda::EventInvokeConfig').map((one) =>
       property(one, 'DestinationConfig.OnFailure.Destination'),
     );
-    expect(destinations).toHaveLength(4);
+    expect(destinations).toHaveLength(6);
     expect(destinations.every((destination) => textOf(destination).includes('Failures'))).toBe(true);
   });
 
@@ -155,7 +155,7 @@ describe('functions', () => {
         ? []
         : [{ timeout: timeout ?? 0, visibility: Number(queue.Properties['VisibilityTimeout']), queue }];
     });
-    expect(read).toHaveLength(3);
+    expect(read).toHaveLength(6);
     for (const { timeout, visibility, queue } of read) {
       expect(visibility).toBeGreaterThanOrEqual(6 * timeout);
       expect(property(queue, 'RedrivePolicy.deadLetterTargetArn')).toBeDefined();
@@ -181,11 +181,57 @@ describe('functions', () => {
       MaximumRecordAgeInSeconds: 86_400,
       FunctionResponseTypes: ['ReportBatchItemFailures'],
     });
-    const [filter] = listOf(member(push?.Properties['FilterCriteria'], 'Filters'));
-    expect(JSON.parse(String(member(filter, 'Pattern')))).toEqual({
+    const filters = listOf(member(push?.Properties['FilterCriteria'], 'Filters'));
+    expect(JSON.parse(String(member(filters[0], 'Pattern')))).toEqual({
       eventName: ['INSERT'],
       dynamodb: { Keys: { sk: { S: [{ prefix: 'OPEN#' }] } } },
     });
+    // More than five are a quota that has to be asked for.
+    expect(filters.length).toBeLessThanOrEqual(5);
+  });
+
+  test('the streams of both tables have two readers, as many as DynamoDB serves well', () => {
+    const readers = new Map<string, string[]>();
+    for (const mapping of of('AWS::Lambda::EventSourceMapping')) {
+      const source = textOf(mapping.Properties['EventSourceArn']);
+      if (!source.includes('StreamArn')) continue;
+      const reader = textOf(mapping.Properties['FunctionName']).replace(/Function[0-9A-F]{8}.*$/, '');
+      readers.set(source, [...(readers.get(source) ?? []), reader]);
+    }
+    expect([...readers.values()].map((names) => names.length)).toEqual([2, 2]);
+    expect([...readers.values()].flat().sort()).toEqual([
+      expect.stringContaining('ArchiveAudit'),
+      expect.stringContaining('ArchiveAudit'),
+      expect.stringContaining('Push'),
+      expect.stringContaining('SafetyAlertsSendAlerts'),
+    ]);
+  });
+});
+
+describe('state machines', () => {
+  const machines = of('AWS::StepFunctions::StateMachine');
+
+  test('are standard workflows with traces, and logs of all steps without the tokens that their data holds', () => {
+    expect(machines.map(({ Properties }) => Properties['StateMachineName']).sort()).toEqual([
+      'wardline-rollout',
+      'wardline-site-rollout',
+    ]);
+    for (const { Properties } of machines) {
+      expect(Properties).toMatchObject({
+        StateMachineType: 'STANDARD',
+        TracingConfiguration: { Enabled: true },
+        LoggingConfiguration: { Level: 'ALL', IncludeExecutionData: false },
+      });
+    }
+  });
+
+  test('their definitions name what is substituted, and nothing of an account', () => {
+    for (const { Properties } of machines) {
+      const text = String(Properties['DefinitionString']);
+      const named = [...text.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name);
+      expect([...new Set(named)].sort()).toEqual(Object.keys(Properties['DefinitionSubstitutions'] as object).sort());
+      expect(text).not.toMatch(/\d{12}|us-east-1/);
+    }
   });
 });
 

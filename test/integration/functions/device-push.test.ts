@@ -4,7 +4,7 @@ import {
   ResourceNotFoundException,
   SendDirectMessageCommand,
 } from '@aws-sdk/client-iot-data-plane';
-import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { SendMessageBatchCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { jest } from '@jest/globals';
@@ -17,10 +17,13 @@ import { byDevice, wakeFor } from '../../../shared/commands/push.ts';
 import { commandOf } from '../../../shared/commands/store.ts';
 import { cancelCommand, getCommand } from '../../../shared/commands/writer.ts';
 import type { Device } from '../../../shared/devices/device.ts';
+import { forgetForward, listForwards } from '../../../shared/devices/kept-forward-store.ts';
 import { devicePartition, sortKeys } from '../../../shared/devices/keys.ts';
 import { auditOf, enrol, infusionPump, queue, start } from '../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../support/devices-table.ts';
 
+const retireQueue = 'https://sqs.us-east-1.amazonaws.com/000000000000/wardline-retire';
+const rolloutQueue = 'https://sqs.us-east-1.amazonaws.com/000000000000/wardline-rollout-changes';
 const iot = mockClient(IoTDataPlaneClient);
 const sqs = mockClient(SQSClient);
 const wake = iotWaker(new IoTDataPlaneClient({ region: 'us-east-1' }));
@@ -38,6 +41,8 @@ beforeAll(async () => {
     AWS_ENDPOINT_URL: `http://${endpoint?.hostname}:${endpoint?.port}`,
     DEVICES_TABLE: devices.table.name,
     WAKE_QUEUE_URL: 'https://sqs.us-east-1.amazonaws.com/000000000000/wardline-wake',
+    RETIRE_QUEUE_URL: retireQueue,
+    ROLLOUT_CHANGES_QUEUE_URL: rolloutQueue,
     POWERTOOLS_METRICS_NAMESPACE: 'Wardline',
     POWERTOOLS_METRICS_DISABLED: 'false',
     POWERTOOLS_SERVICE_NAME: 'device-push',
@@ -52,6 +57,7 @@ beforeEach(() => {
   iot.on(SendDirectMessageCommand).resolves({});
   sqs.reset();
   sqs.on(SendMessageCommand).resolves({});
+  sqs.on(SendMessageBatchCommand).resolves({});
   jest.spyOn(console, 'error').mockImplementation(() => undefined);
 });
 afterEach(() => jest.restoreAllMocks());
@@ -212,4 +218,119 @@ test('a command that is deferred wakes nobody, but has somebody look when its ti
       ['attempt', 'deviceId', 'until'],
     ]),
   );
+});
+
+describe('handing on', () => {
+  /** The stream's record of a head that was revoked. */
+  const revoked = (sequence: string, id = `d-${sequence}`): DynamoDBRecord => {
+    const head = { pk: devicePartition(id), sk: sortKeys.head, id, certificate: 'a', lifecycle: 'enrolled' };
+    return {
+      eventName: 'MODIFY',
+      dynamodb: {
+        SequenceNumber: sequence,
+        OldImage: marshall(head),
+        NewImage: marshall({ ...head, lifecycle: 'revoked' }),
+      },
+    } as unknown as DynamoDBRecord;
+  };
+  const execution = (sequence: string): DynamoDBRecord =>
+    ({
+      eventName: 'INSERT',
+      dynamodb: {
+        SequenceNumber: sequence,
+        NewImage: marshall({ pk: devicePartition('d-1'), sk: 'EXECUTION#firmware', rolloutId: 'ro-1', version: 1 }),
+      },
+    }) as unknown as DynamoDBRecord;
+  const handed = () =>
+    sqs.commandCalls(SendMessageBatchCommand).map(({ args }) => {
+      const { QueueUrl, Entries = [] } = args[0].input;
+      return { queue: QueueUrl, bodies: Entries.map(({ MessageBody }) => JSON.parse(MessageBody ?? '')) };
+    });
+  const kept = async () =>
+    (await listForwards(devices.table, 100)).map(({ queue, sequenceNumber }) => `${queue} ${sequenceNumber}`);
+
+  afterEach(async () => {
+    for (const one of await listForwards(devices.table, 100)) await forgetForward(devices.table, one);
+  });
+
+  test('each change goes to the queue of who needs it, and a new command to none', async () => {
+    const { commands } = await waiting(1);
+    const { Records } = await batch(commands);
+    expect(await handler({ Records: [...Records, revoked('7'), execution('8')] })).toEqual({ batchItemFailures: [] });
+    expect(await statuses(commands)).toEqual(['pushed']);
+    expect(handed()).toEqual([
+      {
+        queue: retireQueue,
+        bodies: [
+          {
+            before: { lifecycle: 'enrolled', certificate: 'a' },
+            after: { id: 'd-7', lifecycle: 'revoked', certificate: 'a' },
+          },
+        ],
+      },
+      { queue: rolloutQueue, bodies: [expect.objectContaining({ kind: 'execution' })] },
+    ]);
+  });
+
+  test('a queue that is out of order holds up no wake-up: what it did not take is kept, and the batch counts as done', async () => {
+    const counted = jest.spyOn(console, 'log').mockImplementation(() => undefined);
+    sqs.on(SendMessageBatchCommand).rejects(new Error('out of order'));
+    const { commands } = await waiting(1);
+    const { Records } = await batch(commands);
+    expect(await handler({ Records: [revoked('1'), execution('2'), ...Records] })).toEqual({ batchItemFailures: [] });
+    expect(await statuses(commands)).toEqual(['pushed']);
+    expect(await kept()).toEqual(['retire 1', 'rollouts 2']);
+    expect(counted.mock.calls.map(([line]) => JSON.parse(String(line)))).toEqual(
+      expect.arrayContaining([expect.objectContaining({ service: 'device-push', ForwardKept: 1 })]),
+    );
+    // The same record again is kept once.
+    await handler({ Records: [revoked('1')] });
+    expect(await kept()).toEqual(['retire 1', 'rollouts 2']);
+  });
+
+  test('of a request that is taken in part, the rest is kept', async () => {
+    sqs.on(SendMessageBatchCommand, { QueueUrl: retireQueue }).resolves({
+      Successful: [],
+      Failed: [{ Id: '1', Code: 'KmsThrottled', SenderFault: false }],
+    });
+    expect(await handler({ Records: [revoked('1'), revoked('2'), revoked('3')] })).toEqual({ batchItemFailures: [] });
+    expect(await kept()).toEqual(['retire 2']);
+  });
+
+  test('25 changes are three requests', async () => {
+    await handler({ Records: Array.from({ length: 25 }, (_, n) => revoked(String(n))) });
+    expect(handed().map(({ bodies }) => bodies.length)).toEqual([10, 10, 5]);
+  });
+
+  test('what can neither be sent nor kept is reported, and the wake-ups before and after it are done', async () => {
+    sqs.on(SendMessageBatchCommand).rejects(new Error('out of order'));
+    const [first, last] = [await waiting(1), await waiting(1)];
+    const one = await record(first.commands[0] as Command, '1');
+    const other = await record(last.commands[0] as Command, '3');
+    // Larger than an item may be.
+    const image = revoked('2', 'x'.repeat(2_100));
+    const huge = { ...(image.dynamodb?.NewImage ?? {}), certificate: { S: 'c'.repeat(410_000) } };
+    const unkeepable = { ...image, dynamodb: { ...image.dynamodb, NewImage: huge } } as DynamoDBRecord;
+    expect(await handler({ Records: [one, unkeepable, other] })).toEqual({
+      batchItemFailures: [{ itemIdentifier: '2' }],
+    });
+    expect(await statuses([...first.commands, ...last.commands])).toEqual(['pushed', 'pushed']);
+  });
+
+  test('what was kept is handed on as soon as the queue takes it, and forgotten then', async () => {
+    jest.spyOn(console, 'log').mockImplementation(() => undefined);
+    sqs.on(SendMessageBatchCommand).rejects(new Error('out of order'));
+    await handler({ Records: [revoked('1'), execution('2')] });
+    const { handler: again } = await import('../../../functions/device-forward-again/handler.ts');
+    await again();
+    expect(await kept()).toEqual(['retire 1', 'rollouts 2']);
+    sqs.on(SendMessageBatchCommand, { QueueUrl: rolloutQueue }).resolves({});
+    await again();
+    expect(await kept()).toEqual(['retire 1']);
+    sqs.on(SendMessageBatchCommand).resolves({});
+    sqs.resetHistory();
+    await again();
+    expect(await kept()).toEqual([]);
+    expect(handed()).toMatchObject([{ queue: retireQueue, bodies: [{ after: { id: 'd-1', lifecycle: 'revoked' } }] }]);
+  });
 });

@@ -1,8 +1,9 @@
 import { IoTClient, UpdateCertificateCommand } from '@aws-sdk/client-iot';
 import { DeleteConnectionCommand, IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane';
 import { jest } from '@jest/globals';
-import type { DynamoDBRecord } from 'aws-lambda';
+import type { SQSRecord } from 'aws-lambda';
 import { mockClient } from 'aws-sdk-client-mock';
+import { handOn } from '../../../shared/devices/hand-on.ts';
 
 process.env['AWS_REGION'] = 'us-east-1';
 process.env['POWERTOOLS_DEV'] = 'true';
@@ -10,19 +11,19 @@ const { handler } = await import('../../../functions/device-retire/handler.ts');
 const iot = mockClient(IoTClient);
 const data = mockClient(IoTDataPlaneClient);
 
-const keys = { pk: 'DEVICE#d-1', sk: 'HEAD', gsi1pk: 'SITE#-', gsi1sk: '-#d-1' };
-const image = (head: Record<string, string>) =>
-  Object.fromEntries(Object.entries(head).map(([name, value]) => [name, { S: value }]));
-const record = (sequence: string, before: Record<string, string>, after: Record<string, string>): DynamoDBRecord => ({
-  eventName: 'MODIFY',
-  dynamodb: {
-    SequenceNumber: sequence,
-    OldImage: image({ ...keys, lifecycle: 'enrolled', ...before }),
-    NewImage: image({ ...keys, lifecycle: 'enrolled', ...after }),
-  },
-});
-const promoted = (sequence: string, from: string, to: string) =>
-  record(sequence, { certificate: from, nextCertificate: to }, { certificate: to });
+type Certificates = Readonly<Record<string, string>>;
+/** A message as `device-push` makes it of a change of a head. */
+const record = (messageId: string, before: Certificates, after: Certificates): SQSRecord => {
+  const handed = handOn({
+    sequenceNumber: messageId,
+    kind: 'MODIFY',
+    before: { pk: 'DEVICE#d-1', sk: 'HEAD', id: 'd-1', lifecycle: 'enrolled', ...before },
+    after: { pk: 'DEVICE#d-1', sk: 'HEAD', id: 'd-1', lifecycle: 'enrolled', ...after },
+  });
+  return { messageId, body: JSON.stringify(handed?.body) } as SQSRecord;
+};
+const promoted = (messageId: string, from: string, to: string) =>
+  record(messageId, { certificate: from, nextCertificate: to }, { certificate: to });
 
 describe('device-retire', () => {
   beforeEach(() => {
@@ -46,13 +47,27 @@ describe('device-retire', () => {
     expect(data.calls().map(({ args }) => args[0].input)).toMatchObject([{ clientId: 'd-1' }]);
   });
 
-  test('stops at the record that fails, so that Lambda goes on there', async () => {
+  test('what fails comes again, alone', async () => {
     iot.on(UpdateCertificateCommand, { certificateId: 'c' }).rejects(new Error('throttled'));
     const records = [promoted('1', 'a', 'b'), promoted('2', 'c', 'd'), promoted('3', 'e', 'f')];
     expect(await handler({ Records: records })).toEqual({ batchItemFailures: [{ itemIdentifier: '2' }] });
     expect(iot.calls().map(({ args }) => args[0].input)).toMatchObject([
       { certificateId: 'a' },
       { certificateId: 'c' },
+      { certificateId: 'e' },
     ]);
+  });
+
+  test('changes that come late and in disorder retire the same certificates', async () => {
+    const [first, second] = [promoted('1', 'a', 'b'), promoted('2', 'b', 'c')];
+    await handler({ Records: [second, first, second] });
+    const retired = iot.calls().map(({ args }) => (args[0].input as { certificateId: string }).certificateId);
+    expect(new Set(retired)).toEqual(new Set(['a', 'b']));
+  });
+
+  test('a message that is none goes to the dead letters, and holds up no other', async () => {
+    const records = [{ messageId: '1', body: '{}' } as SQSRecord, promoted('2', 'a', 'b')];
+    expect(await handler({ Records: records })).toEqual({ batchItemFailures: [{ itemIdentifier: '1' }] });
+    expect(iot.calls()).toHaveLength(1);
   });
 });
