@@ -4,6 +4,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { SFNClient } from '@aws-sdk/client-sfn';
 import { openTable, requiredEnvironment } from '../../shared/aws/dynamodb.ts';
 import { iotWaker } from '../../shared/aws/iot-waker.ts';
+import { machineStarter } from '../../shared/aws/machine-starter.ts';
 import { s3Objects } from '../../shared/aws/s3-objects.ts';
 import { taskAnswerer } from '../../shared/aws/task-answers.ts';
 import { describeFailure } from '../../shared/http/failure.ts';
@@ -12,13 +13,15 @@ import { PlanStore } from '../../shared/rollouts/plan-store.ts';
 import { tick } from '../../shared/rollouts/tick.ts';
 
 const logger = new Logger();
+const machines = new SFNClient();
 const means = {
   devices: openTable(requiredEnvironment('DEVICES_TABLE')),
   directory: openTable(requiredEnvironment('DIRECTORY_TABLE')),
   interlock: readInterlock(requiredEnvironment('INTERLOCK')),
   plans: new PlanStore(s3Objects(new S3Client(), requiredEnvironment('ROLLOUTS_BUCKET'))),
   wake: iotWaker(new IoTDataPlaneClient()),
-  answer: taskAnswerer(new SFNClient()),
+  answer: taskAnswerer(machines),
+  startMachine: machineStarter(machines, requiredEnvironment('ROLLOUT_MACHINE')),
   random: Math.random,
 };
 

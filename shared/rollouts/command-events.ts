@@ -99,7 +99,8 @@ function failure({ status }: Execution, reason = ''): ExecutionEvent {
 /** Why the device waits, and until when: by its own word, or because a gate said so. */
 function deferral(execution: Execution, command: StoredCommand, now: number): ExecutionEvent | undefined {
   const last = command.history.at(-1);
-  if (last === undefined) return undefined;
+  // What a gate said when the command was stored is no word on the device, which is asked to come for that very reason.
+  if (last === undefined || (command.history.length === 2 && last.at === command.createdAt)) return undefined;
   const wanted = Date.parse(command.deferredUntil ?? last.until ?? '');
   // Without a time it would wait for ever.
   const until = Number.isNaN(wanted) ? now + relook : wanted;

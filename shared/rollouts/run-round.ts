@@ -139,9 +139,8 @@ async function settle(
     await order(engine, rollout, execution, now);
     return execution;
   }
-  // It came, and something else held it back: that is why it waits. What a gate said when it was stored is no word of it.
-  const came = command.history.at(-1)?.at !== command.createdAt;
-  const held = came ? eventFor(execution, command, now.getTime()) : undefined;
+  // It came, and something else held it back: that is why it waits.
+  const held = eventFor(execution, command, now.getTime());
   if (held !== undefined) return (await changeExecution(engine, execution, held, now)) ?? execution;
   if (queue.device !== undefined && !isMissed(execution, queue.device, now.getTime())) return execution;
   return (await changeExecution(engine, execution, offlineUntil(now), now)) ?? execution;

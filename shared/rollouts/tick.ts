@@ -1,3 +1,4 @@
+import type { StartMachine } from '../aws/machine-starter.ts';
 import { nextOpening } from '../places/windows.ts';
 import { answerWaits } from './answer-waits.ts';
 import { changeRollout } from './change-rollout.ts';
@@ -6,6 +7,7 @@ import type { Engine } from './engine.ts';
 import { isFinalState } from './execution.ts';
 import { inParallel } from './in-parallel.ts';
 import { endedIn, judgeRollout, openWave } from './judge-wave.ts';
+import { machineName } from './machine-names.ts';
 import { anyOpen, calendarsOfWave, distinct, RolloutPlaces } from './places.ts';
 import type { PlanStore } from './plan-store.ts';
 import type { Rollout, RolloutEvent } from './rollout.ts';
@@ -21,10 +23,13 @@ import { type RoundPlace, runRound } from './run-round.ts';
 import type { SiteSummary } from './site-summary.ts';
 import { listTallies } from './tally-store.ts';
 import { type BackSurvey, endOverdue, isEmpty, returnDevices, surveyBack, withdraw } from './tick-executions.ts';
+import { listWaits } from './wait-store.ts';
 
 /** What the clock drives rollouts with. */
 export interface TickMeans extends Engine {
   readonly plans: PlanStore;
+  /** Starts the state machine of rollouts. */
+  readonly startMachine: StartMachine;
   /** 0 to 1; chooses what is looked at now of that which need not be looked at each minute. */
   readonly random: () => number;
 }
@@ -107,7 +112,22 @@ async function tickRollout(means: TickMeans, id: string, now: Date): Promise<voi
       break;
   }
   const current = await getRollout(means.directory, id);
-  if (current !== undefined) await answerWaits(means, current, now, backMissing);
+  if (current === undefined) return;
+  await answerWaits(means, current, now, backMissing);
+  await repairStart(means, current, now);
+}
+
+/** Whoever starts a rollout has started its state machine within this, milliseconds. */
+const startHolds = 60_000;
+
+/**
+ * Starts the state machine of a rollout for which none waits: a start may have ended between the table and the machine.
+ * Where it runs already, and is between two waits, nothing happens.
+ */
+async function repairStart(means: TickMeans, { id, state, since }: StoredRollout, now: Date): Promise<void> {
+  if (state !== 'running' || Date.parse(since) + startHolds > now.getTime()) return;
+  const waits = await listWaits(means.directory, id);
+  if (waits.length === 0) await means.startMachine(machineName(id), { rolloutId: id });
 }
 
 async function expire(means: TickMeans, { id, state, approveUntil, since }: StoredRollout, now: Date): Promise<void> {

@@ -78,6 +78,8 @@ export class EngineWorld {
   readonly units: readonly (WorldUnit & { readonly unitId: string; readonly devices: readonly Device[] })[];
   readonly answers: { readonly step: string; readonly verdict: string }[] = [];
   readonly woken: string[] = [];
+  /** State machines that the clock started. */
+  readonly started: string[] = [];
   /** Tokens that cannot be answered now, and tokens that nobody waits with. */
   readonly failing = new Set<string>();
   readonly gone = new Set<string>();
@@ -192,7 +194,10 @@ export class EngineWorld {
         return 'told';
       },
     };
-    return { ...engine, plans: this.#plans, random: () => 0 };
+    const startMachine = async (name: string) => {
+      this.started.push(name);
+    };
+    return { ...engine, plans: this.#plans, startMachine, random: () => 0 };
   }
 
   /** Tells the devices of a wave to download, as the dispatching step does. */

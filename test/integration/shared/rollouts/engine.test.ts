@@ -145,7 +145,8 @@ describe('devices that do not go straight through', () => {
     await world.dispatch(0);
     await world.downloadAll();
     const busy = await world.first('armed');
-    // The interlock holds it back: somebody uses it.
+    // The interlock holds it back when it comes: somebody uses it.
+    world.now += 1_000;
     const clinical = { state: 'in-use', at: new Date(world.now).toISOString() } as const;
     expect(await world.checkIn(busy, { clinical })).toEqual([]);
     await world.settle();
@@ -280,6 +281,17 @@ describe('the clock', () => {
     // Nobody is left who could bring evidence: a person must say what is to happen.
     expect((await world.rollout()).waves[0]?.status).toMatchObject({ state: 'held', reason: 'evidence' });
     expect((await world.told()).alerts).toMatchObject([{ kind: 'rollout-held', details: { reason: 'evidence' } }]);
+  }, 120_000);
+
+  test('a start that ended between the table and the state machine is carried on', async () => {
+    const world = await EngineWorld.begin(tables, [{ name: 'one', pumps: 2, keep: 1, wave: 0 }]);
+    await world.pass(0.5);
+    expect(world.started).toEqual([]);
+    await world.pass(1);
+    expect(world.started).toEqual([world.id]);
+    await world.wait('monitor', 0);
+    await world.pass(1);
+    expect(world.started).toHaveLength(1);
   }, 120_000);
 
   test('a request that nobody approves in time expires', async () => {

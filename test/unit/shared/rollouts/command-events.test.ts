@@ -138,6 +138,17 @@ describe('eventFor an activation', () => {
     expect(put('admission', 'Full.', [budget], until)).toMatchObject({ reason: 'unit-budget' });
   });
 
+  test('what a gate said when the command was stored is no word on the device', () => {
+    const stored = said('deferred', {
+      at: at(-60 * minute),
+      source: 'interlock',
+      reason: 'Unknown.',
+      until: at(minute),
+    });
+    expect(eventFor(armed, activation(stored), now)).toBeUndefined();
+    expect(eventFor(armed, activation({ ...stored, at: at(-59 * minute) }), now)).toMatchObject({ reason: 'in-use' });
+  });
+
   test('a device that was let in and says "not now" gives it back; a word from before does not', () => {
     const word = (time: string, source = 'device') =>
       eventFor(
