@@ -14,6 +14,15 @@ import { SignalInput } from '../interlock/signals.ts';
 import { Limits } from '../limits/limits.ts';
 import { Site, SiteChanges, SiteInput, Unit, UnitChanges, UnitInput } from '../places/place.ts';
 import { ReviewView } from '../reviews/operations.ts';
+import { RolloutInput } from '../rollouts/definition.ts';
+import {
+  ExecutionView,
+  PlanEntryView,
+  PlanView,
+  RolloutSummary,
+  RolloutView,
+  TimelineView,
+} from '../rollouts/operations.ts';
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -46,6 +55,13 @@ const named: Readonly<Record<string, readonly [v.GenericSchema, 'input' | 'outpu
   SignalInput: [SignalInput, 'input'],
   InterlockShadowRequest: [ShadowRequest, 'input'],
   InterlockShadow: [ShadowView, 'output'],
+  RolloutInput: [RolloutInput, 'input'],
+  Rollout: [RolloutView, 'output'],
+  RolloutSummary: [RolloutSummary, 'output'],
+  RolloutPlan: [PlanView, 'output'],
+  RolloutPlanEntry: [PlanEntryView, 'output'],
+  RolloutDevice: [ExecutionView, 'output'],
+  RolloutTimelineEntry: [TimelineView, 'output'],
   AuditRecord: [AuditRecordSchema, 'output'],
 };
 

@@ -10,6 +10,7 @@ import { interlockOperations } from '../interlock/operations.ts';
 import { limitOperations } from '../limits/operations.ts';
 import { placeOperations } from '../places/operations.ts';
 import { reviewOperations } from '../reviews/operations.ts';
+import { rolloutOperations } from '../rollouts/operations.ts';
 
 /** The specification of every operation of the management API. Missing one does not compile. */
 export const operations: Readonly<Record<Operation, OperationSpec>> = {
@@ -22,6 +23,7 @@ export const operations: Readonly<Record<Operation, OperationSpec>> = {
   ...limitOperations,
   ...brakeOperations,
   ...interlockOperations,
+  ...rolloutOperations,
   ...auditOperations,
   describeApi: {
     summary: 'This description',
