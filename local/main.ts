@@ -62,6 +62,7 @@ function demoOf({ urls, cloud }: RunningCloud, { devices, speed, data }: MainOpt
     ...urls,
     ca: readFileSync(urls.ca, 'utf8'),
     token: localToken(urls.issuer, 'ada.admin'),
+    secondToken: localToken(urls.issuer, 'ben.admin'),
     count: devices,
     seed: DEMO_SEED,
     clock: cloud.clock,

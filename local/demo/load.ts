@@ -1,7 +1,7 @@
 import { weekdays } from '../../shared/places/calendar.ts';
 import { type ApiClient, text } from './api.ts';
 import type { DemoDevice } from './fleet.ts';
-import { type DemoSite, demoSites } from './network.ts';
+import { type DemoSite, type DemoUnit, demoSites } from './network.ts';
 
 /** Enrolment tokens that an earlier start was given; their secrets cannot be read back from the API. */
 export interface TokenShelf {
@@ -27,6 +27,19 @@ const demoCalendar = {
   ],
 };
 
+/** Wards have quiet hours besides: after lunch, and when the visitors have gone. */
+const wardCalendar = {
+  ...demoCalendar,
+  maintenanceWindows: [
+    ...demoCalendar.maintenanceWindows,
+    { days: [...weekdays], from: '13:00', to: '15:00' },
+    { days: [...weekdays], from: '20:00', to: '22:00' },
+  ],
+};
+
+/** When updates may be installed in a unit. */
+export const hoursOf = ({ kind }: DemoUnit): typeof demoCalendar => (kind === 'ward' ? wardCalendar : demoCalendar);
+
 /** Requests at the same time: the loader is a guest in its own house. */
 const PARALLEL = 4;
 
@@ -46,14 +59,19 @@ export async function loadPlaces(api: ApiClient): Promise<LoadedNetwork> {
     for (const unit of site.units) {
       const found = units.find((candidate) => text(candidate, 'name') === unit.name);
       if (found === undefined) created += 1;
-      const id =
-        text(found, 'id') ??
-        idOf(await api.post(`/sites/${siteId}/units`, { name: unit.name, acuityTier: unit.acuityTier }));
+      const id = text(found, 'id') ?? idOf(await api.post(`/sites/${siteId}/units`, unitInput(unit)));
       unitIds.set(`${siteId} ${unit.name}`, id);
     }
   });
   return { siteIds, unitIds, created };
 }
+
+/** Units that say nothing of their hours have those of the site. */
+const unitInput = (unit: DemoUnit) => ({
+  name: unit.name,
+  acuityTier: unit.acuityTier,
+  ...(hoursOf(unit) === demoCalendar ? {} : hoursOf(unit)),
+});
 
 /** One enrolment token a site, for devices that are pre-registered; a token of an earlier start is used again. */
 export async function loadTokens(

@@ -5,8 +5,9 @@ import type { Log } from '../cloud.ts';
 import type { FleetProgress } from '../devices/fleet.ts';
 import { type RunningFleet, startFleet } from '../devices/start.ts';
 import { apiClient } from './api.ts';
-import { demoFleet } from './fleet.ts';
-import { loadPlaces, loadTokens, preRegister, type TokenShelf } from './load.ts';
+import { type DemoDevice, demoFleet } from './fleet.ts';
+import { type LoadedNetwork, loadPlaces, loadTokens, preRegister, type TokenShelf } from './load.ts';
+import { beginRollout, demoRollouts } from './rollouts.ts';
 
 /** Where the local cloud is, and what demo is wanted. */
 export interface DemoOptions {
@@ -19,6 +20,8 @@ export interface DemoOptions {
   readonly ca: string;
   /** Gives an administrator's access token. */
   readonly token: () => Promise<string>;
+  /** Gives the one of another administrator: what takes two people. */
+  readonly secondToken: () => Promise<string>;
   /** How many simulated devices. */
   readonly count: number;
   /** Same seed, same devices with the same lives. */
@@ -49,8 +52,12 @@ const TOKEN_DAYS = 300;
 export function startDemo(options: DemoOptions): Demo {
   const stop = new AbortController();
   let fleet: RunningFleet | undefined;
+  let rollouts: Promise<void> | undefined;
   const loaded = load(options, stop.signal).then((started) => {
-    fleet = started;
+    fleet = started.fleet;
+    rollouts = beginRollouts(options, started, stop.signal).catch((error: unknown) => {
+      if (!stop.signal.aborted) options.log.warn(`A demo rollout did not begin: ${error}`);
+    });
   });
   return {
     loaded,
@@ -59,12 +66,40 @@ export function startDemo(options: DemoOptions): Demo {
       stop.abort();
       // What went wrong while loading was told to whoever waits for `loaded`.
       await loaded.catch(() => undefined);
+      await rollouts;
       await fleet?.stop();
     },
   };
 }
 
-async function load(options: DemoOptions, signal: AbortSignal): Promise<RunningFleet> {
+/** What is there once the network is loaded. */
+interface LoadedDemo {
+  readonly fleet: RunningFleet;
+  readonly devices: readonly DemoDevice[];
+  readonly network: LoadedNetwork;
+}
+
+/** A plan is of devices that are there: rollouts begin when all have enrolled. */
+async function beginRollouts(
+  { api, token, secondToken, clock, seed, log }: DemoOptions,
+  { fleet, devices, network }: LoadedDemo,
+  signal: AbortSignal,
+): Promise<void> {
+  const wall = wallTime();
+  const wait = (milliseconds: number) => wall.wait(milliseconds, signal);
+  for (let { total, enrolled, refused } = fleet.progress(); enrolled + refused < total; ) {
+    await wait(500);
+    signal.throwIfAborted();
+    ({ total, enrolled, refused } = fleet.progress());
+  }
+  const people = { maker: apiClient(api, token, signal), approver: apiClient(api, secondToken, signal) };
+  for (const order of demoRollouts({ devices, network, seed, now: clock.now() })) {
+    const id = await beginRollout(people, order, wait);
+    log.info(`Demo rollout "${order.name}": ${id}`);
+  }
+}
+
+async function load(options: DemoOptions, signal: AbortSignal): Promise<LoadedDemo> {
   const { log, count, seed } = options;
   const api = apiClient(options.api, options.token, signal);
   const devices = demoFleet(count, seed);
@@ -88,7 +123,7 @@ async function load(options: DemoOptions, signal: AbortSignal): Promise<RunningF
     for (const row of refused.slice(0, 5)) log.warn(`A demo device could not be registered: ${row}`);
   }
   signal.throwIfAborted();
-  return startFleet(
+  const fleet = startFleet(
     {
       members: devices.map(({ profile }, index) => ({ profile, token: tokens.get(siteOf(index)) ?? '' })),
       seed,
@@ -102,6 +137,7 @@ async function load(options: DemoOptions, signal: AbortSignal): Promise<RunningF
     },
     { progress: progressLines(log), log: (message) => log.warn(message) },
   );
+  return { fleet, devices, network };
 }
 
 /** A line at each quarter of the way, and one at the end. */

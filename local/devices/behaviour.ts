@@ -122,7 +122,7 @@ export function planFor(
     return { kind: 'defer', reason: 'battery-low', until: now + LOOK_AGAIN };
   }
   const random = seeded(seed, profile.serial, 'command', command.id);
-  const fails = random() < effort.fails;
+  const fails = random() < effort.fails && profile.reliable !== true;
   const takes = durationAround(random, effort.median, 0.5);
   if (breaksOn(seed, profile, command)) return { kind: 'fail', takes, reason: 'rolled-back' };
   return fails ? { kind: 'fail', takes, reason: pick(random, effort.reasons) } : { kind: 'carry-out', takes };
@@ -132,7 +132,11 @@ export function planFor(
 const BAD = /-bad$/;
 const BAD_SHARE = 0.4;
 
-/** Whether a bad artifact breaks this device: always the same devices, however often it is tried. The way back works everywhere. */
+/** Whether this version breaks this device: always the same devices, however often it is tried. */
+export const isBroken = (seed: number, serial: string, version: string): boolean =>
+  BAD.test(version) && seeded(seed, serial, 'bad', version)() < BAD_SHARE;
+
+/** Whether the command breaks this device. The way back works everywhere. */
 function breaksOn(
   seed: number,
   { serial }: DeviceProfile,
@@ -140,5 +144,5 @@ function breaksOn(
 ): boolean {
   const { version, back } = parameters;
   if (type !== CommandType.ActivateUpdate || typeof version !== 'string' || back === true) return false;
-  return BAD.test(version) && seeded(seed, serial, 'bad', version)() < BAD_SHARE;
+  return isBroken(seed, serial, version);
 }
