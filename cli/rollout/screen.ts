@@ -33,7 +33,7 @@ export function screen({ rollout, waiting, timeline }: Watched, columns: number)
     ...waves.flatMap((wave, index) => waveLines(wave, index, widest)),
     '',
     ...(back === undefined ? [] : [`On their way back: ${listOf(back.states) || 'nobody yet'}`, '']),
-    `Waiting: ${listOf(counts.waiting) || 'nobody'}`,
+    `Waiting: ${listOf({ ...onTheirWay(counts.states), ...counts.waiting }) || 'nobody'}`,
     ...waiting.map(
       (device) => `  ${device.deviceId}${device.until === undefined ? '' : ` until ${device.until}`}: ${device.words}`,
     ),
@@ -84,6 +84,13 @@ function bar(devices: number, states: Readonly<Record<string, number>>): string 
 
 const countOf = (states: Readonly<Record<string, number>>, kinds: readonly string[]): number =>
   kinds.reduce((sum, kind) => sum + (states[kind] ?? 0), 0);
+
+/** Those that wait for nothing but their turn, or their next check-in. */
+const onTheirWay = ({ queued = 0, staged = 0, armed = 0 }: Readonly<Record<string, number>>) => ({
+  queued,
+  staged,
+  armed,
+});
 
 const listOf = (counts: Readonly<Record<string, number>>): string =>
   Object.entries(counts)

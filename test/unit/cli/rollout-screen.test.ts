@@ -56,7 +56,7 @@ describe('screen', () => {
       '',
       'On their way back: 3 queued',
       '',
-      'Waiting: 2 in-use',
+      'Waiting: 2 in-use, 1 staged',
       '  d-1 until 2027-03-01T04:00:00Z: In use.',
       '',
       'Timeline, newest first',
