@@ -18,6 +18,9 @@ const tags: Readonly<Record<string, string>> = {
   Reviews: 'What one person did alone in an emergency, for another one to look at within 72 hours.',
   Limits: 'To how many devices something destructive may be done within an hour.',
   Brake: 'Stops everything destructive or disruptive at once. One person pulls it, two release it.',
+  'Clinical interlock':
+    'Whether a device is in use: signals of other systems, and what other rules would have decided.',
+  Rollouts: 'Updates that go to many devices in waves: prepared, approved by a second person, watched, stopped.',
   Audit: 'Who changed what.',
   Description: 'The API about itself.',
 };

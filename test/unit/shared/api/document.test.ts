@@ -29,6 +29,13 @@ describe('The OpenAPI document', () => {
     expect(Object.keys(operations).sort()).toEqual(routes.map(({ operation }) => operation).sort());
   });
 
+  test('has a chapter for each operation, also in docs/api.md', () => {
+    const chapters = (document['tags'] as { name: string }[]).map(({ name }) => name);
+    for (const { tag } of Object.values(operations)) expect(chapters).toContain(tag);
+    const page = apiMarkdown(document);
+    for (const { method, path } of routes) expect(page).toContain(`### ${method} /v1${path}`);
+  });
+
   test('has only schemas that are JSON Schema, and references that lead somewhere', () => {
     const text = JSON.stringify(document);
     const { schemas } = document['components'] as { schemas: Record<string, Json> };
