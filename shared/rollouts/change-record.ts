@@ -8,7 +8,7 @@ import type { WaveStatus } from './wave.ts';
 export type Changer = Pick<AuditEntry, 'actor'> & Partial<Pick<AuditEntry, 'policyIds' | 'reason' | 'siteId'>>;
 
 /** How each event is called in the audit trail. */
-const actions: Readonly<Record<RolloutEvent['kind'], string>> = {
+const actions: Readonly<Record<Exclude<RolloutEvent['kind'], 'wave'>, string>> = {
   edit: 'EditRollout',
   planned: 'PlanRollout',
   submit: 'SubmitRollout',
@@ -19,7 +19,6 @@ const actions: Readonly<Record<RolloutEvent['kind'], string>> = {
   pause: 'PauseRollout',
   resume: 'ResumeRollout',
   'skip-site': 'SkipSite',
-  wave: 'JudgeWave',
   safety: 'ReportSafetyEvent',
   soaked: 'CompleteRollout',
   abort: 'AbortRollout',
@@ -27,6 +26,13 @@ const actions: Readonly<Record<RolloutEvent['kind'], string>> = {
   'roll-back': 'RollBackRollout',
   'rolled-back': 'FinishRollBack',
   supersede: 'SupersedeRollout',
+};
+
+const waveActions: Readonly<Record<Extract<RolloutEvent, { kind: 'wave' }>['event']['kind'], string>> = {
+  judged: 'JudgeWave',
+  'promote-by-hand': 'PromoteWave',
+  'windows-closed': 'WaitForWindow',
+  'window-opened': 'OpenWindow',
 };
 
 /**
@@ -40,12 +46,11 @@ export function changeRecord(
   changer: Changer,
   at: Date,
 ): AuditItem {
-  const byHand = event.kind === 'wave' && event.event.kind === 'promote-by-hand';
   return auditRecord(
     rolloutPartition(after.id),
     {
       ...changer,
-      action: byHand ? 'PromoteWave' : actions[event.kind],
+      action: event.kind === 'wave' ? waveActions[event.event.kind] : actions[event.kind],
       resource: `rollout/${after.id}`,
       outcome: 'allowed',
       before: { state: before.state },
@@ -86,7 +91,7 @@ function wavesOf(before: Rollout, after: Rollout): { readonly waves?: readonly R
   const moved = after.waves.flatMap((wave, index) => {
     const was = before.waves[index]?.status;
     const { status } = wave;
-    const same = was?.state === status.state && wordsOf(was) === wordsOf(status);
+    const same = JSON.stringify(was) === JSON.stringify(status);
     // A plan puts all of them to their beginning, which is no news.
     if (same || status.state === 'pending') return [];
     const words = wordsOf(status);

@@ -58,6 +58,8 @@ const deeds: Readonly<Record<string, (facts: Facts, before: Facts) => string>> =
   SkipSite: ({ site = '' }) => `left out site ${site}`,
   PromoteWave: () => 'promoted a wave by hand',
   JudgeWave: () => 'judged the wave',
+  WaitForWindow: () => 'found all places of the wave closed',
+  OpenWindow: () => 'found a place of the wave open',
   ReportSafetyEvent: ({ deviceId = '', kind = '' }) => `reported of ${deviceId}: ${kind}`,
   CompleteRollout: () => 'completed it',
   AbortRollout: () => 'aborted it; what is being activated is finished first',

@@ -58,6 +58,8 @@ test('the timeline of a rollout can be read without knowing its states', () => {
   expect(
     trail(
       ...begun,
+      ['system:rollout-tick', { kind: 'wave', wave: 0, event: { kind: 'windows-closed', until: approveUntil } }],
+      ['system:rollout-tick', { kind: 'wave', wave: 0, event: { kind: 'window-opened' } }],
       ['user:hal', { kind: 'pause', by: 'operator', words: 'A go-live.' }, 'A go-live.'],
       ['user:ada', { kind: 'resume' }],
       ['user:hal', { kind: 'skip-site', siteId: 's-3' }, 'The ward moves'],
@@ -73,6 +75,8 @@ test('the timeline of a rollout can be read without knowing its states', () => {
     'user:ada submitted it; another person must approve it until 2027-03-01T04:00:00.000Z. It is now awaiting-approval.',
     'user:bea approved the plan. It is now scheduled.',
     'user:ada started it. Wave "Lab" is admitting. It is now running.',
+    'system:rollout-tick found all places of the wave closed. Wave "Lab" is window-wait until 2027-03-01T04:00:00.000Z.',
+    'system:rollout-tick found a place of the wave open. Wave "Lab" is admitting.',
     'user:hal paused it: A go-live. It is now paused.',
     'user:ada resumed it. It is now running.',
     'user:hal left out site s-3. Reason: The ward moves.',
