@@ -8,6 +8,7 @@ import { iotWaker } from '../../shared/aws/iot-waker.ts';
 import { taskAnswerer } from '../../shared/aws/task-answers.ts';
 import { describeFailure } from '../../shared/http/failure.ts';
 import { readInterlock } from '../../shared/interlock/settings.ts';
+import { executionsOfSecond, paceBySite } from '../../shared/rollouts/pace.ts';
 import { applyChanges, RolloutChange } from '../../shared/rollouts/progress.ts';
 
 const logger = new Logger();
@@ -16,6 +17,7 @@ const engine = {
   directory: openTable(requiredEnvironment('DIRECTORY_TABLE')),
   interlock: readInterlock(requiredEnvironment('INTERLOCK')),
   wake: iotWaker(new IoTDataPlaneClient()),
+  pace: paceBySite(executionsOfSecond.progress),
   answer: taskAnswerer(new SFNClient()),
 };
 

@@ -10,6 +10,7 @@ import { s3Objects } from '../../shared/aws/s3-objects.ts';
 import { taskAnswerer } from '../../shared/aws/task-answers.ts';
 import { describeFailure } from '../../shared/http/failure.ts';
 import { readInterlock } from '../../shared/interlock/settings.ts';
+import { executionsOfSecond, paceBySite } from '../../shared/rollouts/pace.ts';
 import { PlanStore } from '../../shared/rollouts/plan-store.ts';
 import { runStep, StepRequest } from '../../shared/rollouts/steps.ts';
 
@@ -20,6 +21,7 @@ const means = {
   interlock: readInterlock(requiredEnvironment('INTERLOCK')),
   plans: new PlanStore(s3Objects(new S3Client(), requiredEnvironment('ROLLOUTS_BUCKET'))),
   answer: taskAnswerer(new SFNClient()),
+  pace: paceBySite(executionsOfSecond.back),
   scheduleOnce: oneShotScheduler(new SchedulerClient(), {
     group: requiredEnvironment('SCHEDULE_GROUP'),
     functionArn: requiredEnvironment('TICK_FUNCTION'),

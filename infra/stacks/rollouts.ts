@@ -10,6 +10,7 @@ import { deadLetterQueue, failureQueue, workQueue } from '../constructs/queue.ts
 import { StandardMachine } from '../constructs/standard-machine.ts';
 import { indexAccess, tableAccess } from '../constructs/table-access.ts';
 import { type FunctionDefaults, WardlineFunction } from '../constructs/wardline-function.ts';
+import { rolloutConcurrency } from '../rollout-concurrency.ts';
 import type { Settings } from '../settings.ts';
 import { rolloutDefinition } from '../state-machines/rollout.ts';
 import { siteRolloutDefinition } from '../state-machines/site-rollout.ts';
@@ -126,14 +127,18 @@ export class RolloutsStack extends Stack {
       name: 'rollout-progress',
       description: 'Drives rollouts on by results of devices: counts, judges waves, asks the next devices',
       invocation: { kind: 'polled' },
-      reservedConcurrency: 10,
+      reservedConcurrency: rolloutConcurrency.progress,
       memoryMegabytes: 512,
       timeout: progressTimeout,
       environment: { ...tables, ...interlock },
       statements: [consumeQueue(this.changes), ...engine, wakeUp],
       wildcards: wakesAny,
     });
-    readQueue(progress, this.changes, { size: 100, window: Duration.seconds(1), concurrency: 10 });
+    readQueue(progress, this.changes, {
+      size: 100,
+      window: Duration.seconds(1),
+      concurrency: rolloutConcurrency.progress,
+    });
 
     this.tickFailures = failureQueue(this, 'TickFailures', `${prefix}-rollout-tick-failures`, key);
     const tick = new WardlineFunction(this, 'RolloutTick', {
@@ -142,7 +147,7 @@ export class RolloutsStack extends Stack {
       description:
         'Drives rollouts on by the clock: deadlines, windows, bakes, and what a lost message would have brought',
       invocation: { kind: 'asynchronous', failures: this.tickFailures, maxAge: Duration.hours(1) },
-      reservedConcurrency: 5,
+      reservedConcurrency: rolloutConcurrency.tick,
       memoryMegabytes: 512,
       timeout: Duration.minutes(5),
       environment: { ...tables, ...bucket, ...interlock, ROLLOUT_MACHINE: machineArn(rolloutName) },
@@ -171,7 +176,7 @@ export class RolloutsStack extends Stack {
       description: 'The steps of the state machines of rollouts: windows, dispatch, waits, the way back',
       invocation: { kind: 'synchronous' },
       // As many sites dispatch at the same time; others are tried again by the state machine.
-      reservedConcurrency: 20,
+      reservedConcurrency: rolloutConcurrency.step,
       memoryMegabytes: 1_024,
       timeout: Duration.minutes(1),
       environment: {

@@ -5,7 +5,7 @@ import { type StoredExecution, saveExecution } from './execution-store.ts';
 import { releaseSparePart } from './spares-store.ts';
 
 /** The tables that a change of an execution is written to. */
-export type ExecutionTables = Pick<Engine, 'devices' | 'directory'>;
+export type ExecutionTables = Pick<Engine, 'devices' | 'directory' | 'pace'>;
 
 /**
  * Changes an execution, if it still is as it was read and the event leads on from there. Where the device is back in
@@ -28,12 +28,13 @@ export async function changeExecution(
 }
 
 /** Writes what an execution has become, with the return of its spare; false when somebody was faster. */
-export function replaceExecution(
-  { devices, directory }: ExecutionTables,
+export async function replaceExecution(
+  { devices, directory, pace }: ExecutionTables,
   before: StoredExecution,
   after: StoredExecution,
 ): Promise<boolean> {
   const parts: WritePart[] =
     before.outOfService && !after.outOfService ? [releaseSparePart(directory, before, before.deviceId)] : [];
+  await pace?.(before.siteId);
   return saveExecution(devices, before, after, parts);
 }

@@ -12,6 +12,7 @@ import { dispatchDecision } from './dispatch-decision.ts';
 import { type Engine, engineActor } from './engine.ts';
 import { readExecutions, recordIneligible, type StoredExecution, startExecution } from './execution-store.ts';
 import { inParallel } from './in-parallel.ts';
+import { executionsOfSecond } from './pace.ts';
 import type { PlannedDevice, SitePlan } from './plan.ts';
 import { permitOf } from './rollout.ts';
 import { getRollout, type StoredRollout } from './rollout-store.ts';
@@ -27,11 +28,8 @@ const lot = 50;
 /** Devices that are worked on at the same time. */
 const width = 16;
 
-/**
- * A lot takes at least so long, milliseconds: 400 devices a second. Each is a write to one partition of the index
- * `byRollout`, which takes 1,000 a second, and those that have the artifact already write there too.
- */
-const lotMilliseconds = 125;
+/** A lot takes at least so long, milliseconds: those that have the artifact already write to the same partition. */
+const lotMilliseconds = (lot * 1_000) / executionsOfSecond.dispatch;
 
 /** How far a wave is at a site. Positions are places in the site's plan of the wave. */
 export interface DispatchCursor {

@@ -68,7 +68,10 @@ export async function applyChanges(
       const rollout = await judgeRollout(engine, rolloutId, now);
       // Those that were being activated when the way back began are told now that they are through.
       if (rollout?.state !== 'rolling-back') return;
-      for (const execution of images.filter(mustGoBack)) await sendBack(engine.devices, execution, now);
+      for (const execution of images.filter(mustGoBack)) {
+        await engine.pace?.(execution.siteId);
+        await sendBack(engine.devices, execution, now);
+      }
     });
     if (!counted) continue;
     const units = groupBy(

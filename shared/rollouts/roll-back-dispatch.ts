@@ -28,7 +28,7 @@ export const backBegins: BackCursor = { after: '', told: 0, more: true };
  * this is called. Those that are being activated now are not interrupted: they are told when that has ended (`sendBack`).
  */
 export async function dispatchBack(
-  { devices }: Pick<Engine, 'devices'>,
+  { devices, pace }: Pick<Engine, 'devices' | 'pace'>,
   rolloutId: string,
   siteId: string,
   cursor: BackCursor,
@@ -41,7 +41,10 @@ export async function dispatchBack(
     ...(begins.after === '' ? {} : { after: begins.after }),
   });
   const going = page.items.filter(mustGoBack);
-  await inParallel(going, width, (execution) => sendBack(devices, execution, now));
+  await inParallel(going, width, async (execution) => {
+    await pace?.(siteId);
+    await sendBack(devices, execution, now);
+  });
   return { after: page.after ?? '', told: begins.told + going.length, more: page.after !== undefined };
 }
 

@@ -15,11 +15,11 @@ import { isOpen } from '../places/windows.ts';
 import { wakeTopic } from '../protocols/agent/topics.ts';
 import { unitBudget } from './admission.ts';
 import { asked, isMissed, lateOf, offlineRelook, roundOf, Standing, standingOf, takesSlot } from './admission-round.ts';
-import { changeExecution } from './change-execution.ts';
+import { changeExecution, replaceExecution } from './change-execution.ts';
 import { eventFor } from './command-events.ts';
 import { DeferralReason } from './deferral.ts';
 import { type Engine, engineActor } from './engine.ts';
-import { listExecutions, type StoredExecution, saveExecution } from './execution-store.ts';
+import { listExecutions, type StoredExecution } from './execution-store.ts';
 import { permitOf, type RolloutState } from './rollout.ts';
 import { getRollout, type StoredRollout } from './rollout-store.ts';
 import { countOfClass, readAway, type SparesPlace } from './spares-store.ts';
@@ -177,7 +177,7 @@ async function ask(
   }
   const armed = asked(execution, now.getTime());
   // First that it was asked, then the asking: a device that comes at once finds that it is its turn.
-  if (!armed.ok || !(await saveExecution(engine.devices, execution, armed.value))) return 'passed-over';
+  if (!armed.ok || !(await replaceExecution(engine, execution, armed.value))) return 'passed-over';
   const command = commandFor(queue, execution, now);
   if (command === undefined) return order(engine, rollout, armed.value, now);
   const n = Math.max(command.seq, queue.device?.queueSeq ?? 0);

@@ -41,7 +41,7 @@ export const StepRequest = v.variant('step', [
 export type StepRequest = v.InferOutput<typeof StepRequest>;
 
 /** What the steps work with. */
-export interface StepMeans extends DispatchMeans, Pick<Engine, 'answer'> {
+export interface StepMeans extends DispatchMeans, Pick<Engine, 'answer' | 'pace'> {
   readonly plans: PlanStore;
   readonly scheduleOnce: ScheduleOnce;
   /** Told what went wrong where that does not end the step. */

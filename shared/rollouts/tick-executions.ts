@@ -58,7 +58,7 @@ export async function endOverdue(
 }
 
 /** Most devices that are withdrawn at a site in one go. */
-const withdrawnAtOnce = 1_000;
+const withdrawnAtOnce = 500;
 
 /**
  * Withdraws what has not been activated on its way forward, with its commands. An activation is never interrupted.
