@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { AwsError, type Cloud } from '../cloud.ts';
 import { LOOPBACK } from '../runtime/ports.ts';
+import { isTrusted } from './client-trust.ts';
 import { type ClientCertificate, httpApiAnswer, httpApiEvent } from './http-event.ts';
 import { type Answer, headerBytes, jsonAnswer, readIncoming, writeAnswer } from './incoming.ts';
 import type { RouteTable } from './routes.ts';
@@ -56,8 +57,8 @@ export async function serveHttpApi(front: HttpFront, cloud: Cloud): Promise<Serv
       key: own.privateKeyPem,
       minVersion: 'TLSv1.2',
       maxHeaderSize: 4 * HEADER_LIMIT,
-      // A client without a certificate of this truststore gets no further than the handshake.
-      ...(front.truststore === undefined ? {} : { ca: front.truststore, requestCert: true, rejectUnauthorized: true }),
+      // Whom the truststore does not let in is cut off below, before it has asked anything: TLS knows the wall clock only.
+      ...(front.truststore === undefined ? {} : { ca: front.truststore, requestCert: true, rejectUnauthorized: false }),
     },
     (request, response) => {
       answer(request, front, cloud).then(
@@ -66,6 +67,14 @@ export async function serveHttpApi(front: HttpFront, cloud: Cloud): Promise<Serv
       );
     },
   );
+  const { truststore } = front;
+  if (truststore !== undefined) {
+    server.prependListener('secureConnection', (socket: TLSSocket) => {
+      // Node.js gives the code of OpenSSL, although it is typed as an error.
+      const verdict = { authorized: socket.authorized, error: codeOf(socket.authorizationError) };
+      if (!isTrusted(socket.getPeerX509Certificate(), verdict, truststore, cloud.clock.now())) socket.destroy();
+    });
+  }
   server.keepAliveTimeout = 75_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -133,6 +142,9 @@ function fail(response: ServerResponse, cloud: Cloud, error: unknown): void {
   cloud.log.warn(`HTTP API: ${error instanceof Error ? error.message : String(error)}`);
   writeAnswer(response, jsonAnswer(500, { message: 'Internal Server Error' }));
 }
+
+const codeOf = (error: unknown): string | undefined =>
+  typeof error === 'string' ? error : error instanceof Error && 'code' in error ? String(error.code) : undefined;
 
 const certificates = new WeakMap<TLSSocket, ClientCertificate>();
 
