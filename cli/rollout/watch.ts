@@ -23,7 +23,10 @@ Exit code 0 when it was completed, or with --once; 1 when it ended otherwise.`;
 const ends = ['completed', 'aborted', 'rolled-back', 'rollback-partial', 'rejected', 'expired', 'superseded'];
 
 /** Devices and lines of the timeline that are shown. */
-const [mostWaiting, mostEntries] = ['5', '8'];
+const [mostWaiting, mostEntries] = [5, 8];
+
+/** Devices that are asked for: a page holds those that match of what was looked at. */
+const pageSize = '100';
 
 /** `wardline rollout watch`. */
 export async function rolloutWatch(args: readonly string[]): Promise<number> {
@@ -75,12 +78,12 @@ export async function rolloutWatch(args: readonly string[]): Promise<number> {
 async function look(api: ApiClient, id: string): Promise<Watched> {
   const [rollout, waiting, timeline] = await Promise.all([
     api.get(`/rollouts/${id}`, {}),
-    api.get(`/rollouts/${id}/devices`, { state: 'deferred', limit: mostWaiting }),
-    api.get(`/rollouts/${id}/timeline`, { limit: mostEntries }),
+    api.get(`/rollouts/${id}/devices`, { state: 'deferred', limit: pageSize }),
+    api.get(`/rollouts/${id}/timeline`, { limit: String(mostEntries) }),
   ]);
   return {
     rollout: v.parse(RolloutAnswer, rollout),
-    waiting: v.parse(DevicesAnswer, waiting).items,
+    waiting: v.parse(DevicesAnswer, waiting).items.slice(0, mostWaiting),
     timeline: v.parse(TimelineAnswer, timeline).items,
   };
 }

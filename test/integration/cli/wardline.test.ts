@@ -170,7 +170,7 @@ describe('rollout watch', () => {
     expect(output).not.toContain('secret');
     expect(asked.slice(0, 3).sort()).toEqual([
       '/v1/rollouts/ro-1 Bearer secret',
-      '/v1/rollouts/ro-1/devices?state=deferred&limit=5 Bearer secret',
+      '/v1/rollouts/ro-1/devices?state=deferred&limit=100 Bearer secret',
       '/v1/rollouts/ro-1/timeline?limit=8 Bearer secret',
     ]);
   });
