@@ -1,8 +1,8 @@
 import { type CostLine, costOf, type Measurements, profiles, total } from './cost-model.ts';
 
 const sizes = [10_000, 100_000, 1_000_000] as const;
-const begin = '<!-- begin: npm run bench:cost -->';
-const end = '<!-- end: npm run bench:cost -->';
+/** Scripts whose tables are in docs/cost.md, each between two marks. */
+export type ReportScript = 'bench:cost' | 'bench:rollout';
 
 /** The tables of docs/cost.md, and whether every goal is met. */
 export function costReport(measured: Readonly<Record<'mqtt' | 'https', Measurements>>): { text: string; met: boolean } {
@@ -48,8 +48,9 @@ export function costReport(measured: Readonly<Record<'mqtt' | 'https', Measureme
   return { text: [unitsTable(measured), ...parts].join('\n\n'), met };
 }
 
-/** `page` with the tables between its two marks replaced. */
-export function withReport(page: string, text: string): string {
+/** `page` with the tables between the two marks of a script replaced. */
+export function withReport(page: string, text: string, script: ReportScript = 'bench:cost'): string {
+  const [begin, end] = [`<!-- begin: npm run ${script} -->`, `<!-- end: npm run ${script} -->`];
   const [head, rest] = [page.split(begin)[0], page.split(end)[1]];
   if (head === undefined || rest === undefined) throw new Error('docs/cost.md has lost its marks.');
   return `${head}${begin}\n${text}\n${end}${rest}`;

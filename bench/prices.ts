@@ -22,6 +22,7 @@ export const prices = {
     ruleAction: 0.15,
   },
   sqs: { request: 0.4 },
+  stepFunctions: { transition: 25 },
   xray: { trace: 5 },
   logs: { perGigabyte: 0.5 },
 } as const;
