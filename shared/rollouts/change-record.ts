@@ -33,6 +33,7 @@ const waveActions: Readonly<Record<Extract<RolloutEvent, { kind: 'wave' }>['even
   'promote-by-hand': 'PromoteWave',
   'windows-closed': 'WaitForWindow',
   'window-opened': 'OpenWindow',
+  'left-out': 'SkipWave',
 };
 
 /**

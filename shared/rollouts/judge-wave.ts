@@ -40,6 +40,12 @@ export function waitingIn(
     .reduce((sum, { siteId, devices }) => sum + Math.max(0, (devices[wave] ?? 0) - (ended.get(siteId) ?? 0)), 0);
 }
 
+/** How many devices of a wave were told anything, or could not take part, at all sites. */
+const toldInWave = (tallies: readonly WaveTally[], wave: number): number =>
+  tallies
+    .filter((tally) => tally.wave === wave)
+    .reduce((sum, { states }) => sum + Object.values(states).reduce((told, count) => told + count, 0), 0);
+
 /** How many devices of a wave came to their end, at all sites. */
 const endedInWave = (tallies: readonly WaveTally[], wave: number): number =>
   tallies.filter((tally) => tally.wave === wave).reduce((sum, tally) => sum + endedIn(tally), 0);
@@ -103,6 +109,9 @@ async function judgementOf(
     rollout.skippedSites.length === 0
       ? Math.max(0, wave.devices - endedInWave(tallies, index))
       : waitingIn(rollout, index, await summaries(), tallies);
+  if (waiting === 0 && toldInWave(tallies, index) === 0) {
+    return { event: { kind: 'wave', wave: index, event: { kind: 'left-out' } } };
+  }
   return {
     event: { kind: 'wave', wave: index, event: { kind: 'judged', judgement, waiting, bakeUntil } },
     grounds: groundsOf(judgement),

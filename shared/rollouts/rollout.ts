@@ -315,7 +315,7 @@ function waveChanges(
   if (status.state === 'failed') {
     return changed({ waves, ...stop(rollout, status.reason === 'safety-event' ? 'safety' : 'gate', status.words) });
   }
-  if (status.state !== 'promoted') return changed({ waves });
+  if (!isPassed(next.value)) return changed({ waves });
   return changed(openNext(rollout, waves, at));
 }
 

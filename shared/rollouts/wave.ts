@@ -18,7 +18,7 @@ export type WaveStatus =
   /** Not good enough to go on, not bad enough to stop. Only when nothing but evidence is missing its own devices go on. */
   | { readonly state: 'held'; readonly reason: GateJudgement['reason']; readonly words: string }
   | { readonly state: 'failed'; readonly reason: GateJudgement['reason']; readonly words: string }
-  /** Nobody is in it. */
+  /** Nobody is in it, or all its sites were left out before any of its devices was told. */
   | { readonly state: 'skipped' };
 
 /** A wave of a rollout as it goes. */
@@ -41,6 +41,8 @@ export type WaveEvent =
   /** All places of its waiting devices are closed; the first opens then (milliseconds since the epoch). */
   | { readonly kind: 'windows-closed'; readonly until: number }
   | { readonly kind: 'window-opened' }
+  /** All its sites are left out, and none of its devices was told anything: no evidence will ever come. */
+  | { readonly kind: 'left-out' }
   | {
       readonly kind: 'judged';
       readonly judgement: GateJudgement;
@@ -72,6 +74,7 @@ const origins: Readonly<Record<WaveEvent['kind'], readonly WaveStatus['state'][]
   open: ['pending'],
   'windows-closed': ['admitting', 'window-wait'],
   'window-opened': ['window-wait'],
+  'left-out': ['window-wait', 'admitting', 'held'],
   judged: ['window-wait', 'admitting', 'baking', 'held'],
   'promote-by-hand': ['window-wait', 'admitting', 'baking', 'held'],
 };
@@ -96,6 +99,8 @@ export function advanceWave(wave: Wave, event: WaveEvent, at: number): Outcome<W
       return to({ state: 'window-wait', until: timestamp(event.until) });
     case 'window-opened':
       return to({ state: 'admitting' });
+    case 'left-out':
+      return to({ state: 'skipped' });
     case 'promote-by-hand':
       if (at < event.bakeUntil) return refused(RefusalKind.NotAllowed, 'It has not baked.');
       return to({ state: 'promoted', by: event.by, words: event.reason });

@@ -138,6 +138,16 @@ describe('waves', () => {
     expect(states(through(draft, events))).toEqual(['skipped', 'skipped', 'admitting', 'pending', 'pending']);
   });
 
+  test('a wave whose sites are all left out makes way for the next one; after the last the rollout is watched', () => {
+    const leftOut = (wave: number): RolloutEvent => ({ kind: 'wave', wave, event: { kind: 'left-out' } });
+    const second = through(running, [leftOut(0)]);
+    expect(states(second)).toEqual(['skipped', 'admitting', 'pending', 'pending', 'pending']);
+    expect(refusal(second, leftOut(0))).toBe('final');
+    expect(refusal(second, leftOut(2))).toBe('not-from-here');
+    const last = through(running, [0, 1, 2, 3, 4].map(leftOut));
+    expect(last).toMatchObject({ state: 'soaking', soakUntil: expect.any(String) });
+  });
+
   test('a bake begins with enough evidence, and a judgement alone does not end it', () => {
     const [begin, end] = pass(0);
     if (begin === undefined || end === undefined) throw new Error('no events');
