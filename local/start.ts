@@ -227,17 +227,24 @@ function removeLeftovers(folder: string): void {
   }
 }
 
-/** The clock of a cloud with `--data` never goes back, even when it ran fast before. */
+/** Between two notes of the time, milliseconds of the wall. */
+const noteEvery = 5_000;
+
+/**
+ * The clock of a cloud with `--data` never goes back, even when it ran fast before and its process was killed: noted is
+ * the time that it may have shown by the note after the next.
+ */
 function openClock(store: ClosableStore, speed: number, undo: (() => void)[]) {
   const before = store.get<number>('clock', 'now') ?? 0;
-  const clock = runningClock(Math.max(Date.now(), before), speed);
-  const save = () => store.put('clock', 'now', clock.now());
-  const timer = setInterval(save, 5_000);
+  const clock = runningClock(Math.max(Date.now(), before), speed, () => note());
+  const note = (ahead = 2 * noteEvery * clock.speed) => store.put('clock', 'now', clock.now() + ahead);
+  note();
+  const timer = setInterval(() => note(), noteEvery);
   timer.unref();
   undo.push(() => {
     clearInterval(timer);
     clock.stop();
-    save();
+    note(0);
   });
   return clock;
 }

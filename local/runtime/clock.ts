@@ -17,8 +17,12 @@ export interface RunningClock extends Clock {
   stop(): void;
 }
 
-/** The cloud's clock: starts at `start` (ms since the epoch) and runs `speed` times as fast as the wall clock. */
-export function runningClock(start: number, speed: number): RunningClock {
+/**
+ * The cloud's clock: starts at `start` (ms since the epoch) and runs `speed` times as fast as the wall clock.
+ *
+ * @param changed told when it goes on otherwise than before
+ */
+export function runningClock(start: number, speed: number, changed?: () => void): RunningClock {
   const shared = shareTime(start, Date.now(), speed);
   const planned = new Set<Planned>();
   const clock = {
@@ -53,6 +57,7 @@ export function runningClock(start: number, speed: number): RunningClock {
     clock.speed = next;
     // In the order of time: what comes due in the same millisecond is run in the order in which it was armed.
     for (const plan of [...planned].sort((a, b) => a.time - b.time)) plan.arm();
+    changed?.();
   }
   return clock;
 }

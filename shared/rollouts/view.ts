@@ -138,7 +138,7 @@ function waveWords({ waves }: Rollout, { status, devices, bakeUntil }: Wave, ind
     case 'baking':
       return `The evidence is enough; it is watched until ${bakeUntil}, so that another shift works with it.`;
     case 'skipped':
-      return 'No device is in it.';
+      return 'No device is in it, or all its sites are left out.';
     case 'promoted':
       return `Promoted by ${status.by}: ${status.words}`;
     default:

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Time } from '../../agent/time.ts';
@@ -117,6 +118,9 @@ export class RolloutNetwork implements AsyncDisposable {
   #stopDevices = new AbortController();
   #lives: Promise<void>[] = [];
   #serials = 0;
+  readonly #tokens = new Map<string, { readonly token: string; readonly at: number }>();
+  /** Folders of the clouds that were ended. */
+  readonly #scratch: string[] = [];
 
   private constructor(cloud: LocalCloud, clock: RunningClock, cloudArguments: readonly string[]) {
     this.cloud = cloud;
@@ -146,8 +150,18 @@ export class RolloutNetwork implements AsyncDisposable {
 
   /** A call of the management API by an administrator who has just signed in. */
   async api(method: string, path: string, body?: unknown, user = 'ada.admin') {
-    const token = await this.cloud.token(user, { mfa: true });
+    const token = await this.#tokenOf(user);
     return await this.cloud.api(method, path, { token, ...(body === undefined ? {} : { body }) });
+  }
+
+  /** A token of a moment ago, by the cloud's clock, or a new one. */
+  async #tokenOf(user: string): Promise<string> {
+    const known = this.#tokens.get(user);
+    const age = this.#clock.now() - (known?.at ?? 0);
+    if (known !== undefined && age < minute) return known.token;
+    const token = await this.cloud.token(user, { mfa: true });
+    this.#tokens.set(user, { token, at: this.#clock.now() });
+    return token;
   }
 
   /** The same for what must succeed. */
@@ -211,7 +225,7 @@ export class RolloutNetwork implements AsyncDisposable {
       const rests = baking !== undefined && moving.every((state) => (baking.states[state] ?? 0) === 0);
       const left = Date.parse(baking?.bakeUntil ?? '') - this.#clock.now();
       if (rests && left > 0) await this.skip(left + minute);
-      else await pause(100);
+      else await pause(250);
     }
   }
 
@@ -286,10 +300,16 @@ export class RolloutNetwork implements AsyncDisposable {
     return inventory?.report.os?.version;
   }
 
+  /** How many AWS calls the cloud has made since its start. */
+  calls(): number {
+    return readFileSync(join(this.cloud.scratch, 'trace.jsonl'), 'utf8').split('\n').length - 1;
+  }
+
   /** Ends the cloud at once, without a word, and starts it again with what it has on disk. The devices live on. */
   async crash(): Promise<void> {
-    const { data } = this.cloud;
+    const { data, scratch } = this.cloud;
     await this.cloud.stop('SIGKILL');
+    this.#scratch.push(scratch);
     this.cloud = await startLocalCloud({ args: this.#cloudArguments, data });
     await this.#control({ speed: this.#clock.speed });
     await this.#align();
@@ -299,7 +319,9 @@ export class RolloutNetwork implements AsyncDisposable {
     this.#stopDevices.abort();
     await Promise.race([Promise.allSettled(this.#lives), pause(3_000)]);
     this.#clock.stop();
+    const { scratch } = this.cloud;
     await this.cloud.stop();
+    for (const folder of [...this.#scratch, scratch]) rmSync(folder, { recursive: true, force: true });
   }
 
   async #addWard(siteId: string, { site, devices: count, keep, broken }: WardWish): Promise<void> {
@@ -373,11 +395,6 @@ export class RolloutNetwork implements AsyncDisposable {
     const address = `${this.cloud.endpoints.awsEndpoint}/_wardline/clock`;
     const response = await fetch(address, { method: 'PUT', body: JSON.stringify(body) });
     if (!response.ok) throw new Error(await response.text());
-  }
-
-  /** The trace of AWS calls, without what is being written. */
-  trace(): string[] {
-    return readFileSync(join(this.cloud.scratch, 'trace.jsonl'), 'utf8').split('\n').slice(0, -1);
   }
 }
 
@@ -484,6 +501,22 @@ const timeOf = (clock: RunningClock): Time => ({
       signal?.addEventListener('abort', done, { once: true });
     }),
 });
+
+/** A port that is free now, with six free ones after it: what the devices know stays right over a restart. */
+export async function freePorts(): Promise<number> {
+  for (;;) {
+    const first = 20_000 + 10 * Math.floor(Math.random() * 1_200);
+    const ports = Array.from({ length: 7 }, (_, index) => first + index);
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return first;
+  }
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 
 async function nowOf(cloud: LocalCloud): Promise<number> {
   const response = await fetch(`${cloud.endpoints.awsEndpoint}/_wardline/clock`);

@@ -27,6 +27,10 @@ test('kill -9 leaves no process and no locked port, and a restart with --data ha
   const dynamoDb = portOf(before.endpoints.awsEndpoint) + 1;
   expect(ports).toHaveLength(6);
 
+  await changeClock(before, { speed: 60 });
+  await changeClock(before, { skip: 86_400 });
+  const shown = await timeOf(before);
+
   await before.stop('SIGKILL');
 
   for (const port of [...ports, dynamoDb]) await untilClosed(port);
@@ -36,7 +40,21 @@ test('kill -9 leaves no process and no locked port, and a restart with --data ha
   const again = await cloud.token('ada.admin', { mfa: true });
   const { body } = await cloud.api('GET', '/v1/sites', { token: again });
   expect(body).toEqual({ items: [created.body] });
+  // Nothing that was written may lie in the future.
+  expect(await timeOf(cloud)).toBeGreaterThanOrEqual(shown);
 }, 180_000);
+
+const clockOf = ({ endpoints }: LocalCloud) => `${endpoints.awsEndpoint}/_wardline/clock`;
+
+async function changeClock(of: LocalCloud, change: object): Promise<void> {
+  const answer = await fetch(clockOf(of), { method: 'PUT', body: JSON.stringify(change) });
+  expect(answer.status).toBe(200);
+}
+
+async function timeOf(of: LocalCloud): Promise<number> {
+  const answer = await fetch(clockOf(of));
+  return Date.parse(((await answer.json()) as { now: string }).now);
+}
 
 async function untilClosed(port: number): Promise<void> {
   const deadline = Date.now() + 10_000;
