@@ -189,7 +189,7 @@ export async function playRollout(scale: RolloutScale): Promise<PlayMeasured> {
     interlock: defaultInterlock,
     wake: async () => true,
     answer: async () => 'told' as const,
-    startMachine: async () => {},
+    startMachine: async () => true,
   };
   const record = (action: string) =>
     auditRecord(

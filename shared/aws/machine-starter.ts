@@ -1,7 +1,11 @@
 import { ExecutionAlreadyExists, type SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
 
-/** Starts an execution of a state machine, once for each name: the same name again changes nothing. */
-export type StartMachine = (name: string, input: object) => Promise<void>;
+/**
+ * Starts an execution of a state machine, once for each name: the same name again changes nothing.
+ *
+ * @returns whether it runs: false when the execution of this name is over
+ */
+export type StartMachine = (name: string, input: object) => Promise<boolean>;
 
 /** Starts executions of the state machine with this ARN. */
 export const machineStarter =
@@ -9,8 +13,10 @@ export const machineStarter =
   async (name, input) => {
     try {
       await client.send(new StartExecutionCommand({ stateMachineArn, name, input: JSON.stringify(input) }));
+      return true;
     } catch (error) {
-      // It runs with another input, or is over: its name was taken by the first start.
-      if (!(error instanceof ExecutionAlreadyExists)) throw error;
+      // While it runs, the same name with the same input is answered like the first start.
+      if (error instanceof ExecutionAlreadyExists) return false;
+      throw error;
     }
   };

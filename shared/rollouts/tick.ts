@@ -7,7 +7,7 @@ import type { Engine } from './engine.ts';
 import { isFinalState } from './execution.ts';
 import { inParallel } from './in-parallel.ts';
 import { endedIn, judgeRollout, openWave } from './judge-wave.ts';
-import { machineName } from './machine-names.ts';
+import { backMachineName, machineName } from './machine-names.ts';
 import { anyOpen, calendarsOfWave, distinct, RolloutPlaces } from './places.ts';
 import type { PlanStore } from './plan-store.ts';
 import type { Rollout, RolloutEvent } from './rollout.ts';
@@ -120,14 +120,22 @@ async function tickRollout(means: TickMeans, id: string, now: Date): Promise<voi
 /** Whoever starts a rollout has started its state machine within this, milliseconds. */
 const startHolds = 60_000;
 
+/** More rounds of bringing back what nobody had told are a sign of something that another round does not heal. */
+const mostBackRounds = 5;
+
 /**
- * Starts the state machine of a rollout for which none waits: a start may have ended between the table and the machine.
- * Where it runs already, and is between two waits, nothing happens.
+ * Starts the state machine of a rollout for which none waits: a start may have ended between the table and the machine,
+ * or the machine may have ended in the middle of a way back. Where one runs, and is between two waits, nothing happens.
  */
 async function repairStart(means: TickMeans, { id, state, since }: StoredRollout, now: Date): Promise<void> {
-  if (state !== 'running' || Date.parse(since) + startHolds > now.getTime()) return;
-  const waits = await listWaits(means.directory, id);
-  if (waits.length === 0) await means.startMachine(machineName(id), { rolloutId: id });
+  if (state !== 'running' && state !== 'rolling-back') return;
+  if (Date.parse(since) + startHolds > now.getTime()) return;
+  if ((await listWaits(means.directory, id)).length > 0) return;
+  const rounds = state === 'rolling-back' ? mostBackRounds : 0;
+  for (let round = 0; round <= rounds; round += 1) {
+    const name = round === 0 ? machineName(id) : backMachineName(id, round);
+    if (await means.startMachine(name, { rolloutId: id })) return;
+  }
 }
 
 async function expire(means: TickMeans, { id, state, approveUntil, since }: StoredRollout, now: Date): Promise<void> {

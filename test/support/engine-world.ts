@@ -80,6 +80,8 @@ export class EngineWorld {
   readonly woken: string[] = [];
   /** State machines that the clock started. */
   readonly started: string[] = [];
+  /** Names of state machines that have ended. */
+  readonly over = new Set<string>();
   /** Tokens that cannot be answered now, and tokens that nobody waits with. */
   readonly failing = new Set<string>();
   readonly gone = new Set<string>();
@@ -195,7 +197,9 @@ export class EngineWorld {
       },
     };
     const startMachine = async (name: string) => {
+      if (this.over.has(name)) return false;
       this.started.push(name);
+      return true;
     };
     return { ...engine, plans: this.#plans, startMachine, random: () => 0 };
   }

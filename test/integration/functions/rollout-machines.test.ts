@@ -2,6 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { AlertKind, alertPart } from '../../../shared/alerts/alert.ts';
+import { auditRecord } from '../../../shared/audit/record.ts';
+import type { Brake } from '../../../shared/brake/brake.ts';
+import { deleteBrake, putBrake } from '../../../shared/brake/store.ts';
 import { readQueue } from '../../../shared/commands/store.ts';
 import { devicePartition, sortKeys, unitSortKey } from '../../../shared/devices/keys.ts';
 import {
@@ -223,6 +227,35 @@ test('devices that nobody told, and those of a rollout that is over, are brought
   ]);
   expect((await on.of('first'))[0]).toMatchObject({ direction: 'back', status: { state: 'staged' } });
   expect(backMachineName(on.id, 1).length + 1 + on.siteId('north').length).toBeLessThanOrEqual(80 - 4);
+}, 60_000);
+
+test('a brake where a device stands holds up that device alone, and it is told when the brake is free', async () => {
+  const on = await begin([
+    { site: 'north', name: 'first', pumps: 2, wave: 0 },
+    { site: 'north', name: 'braked', pumps: 2, wave: 0 },
+    { site: 'south', name: 'third', pumps: 1, wave: 1 },
+  ]);
+  const [device] = on.devices('braked');
+  const { siteId = '', unitId = '' } = device ?? {};
+  const now = new Date(on.clock.now());
+  const by = { reason: 'a fire', pulledBy: 'user:x', pulledAt: now.toISOString() };
+  const brake: Brake = { scope: 'unit', siteId, unitId, ...by, version: 1 };
+  const audit = (action: string) =>
+    auditRecord('BRAKE', { actor: 'user:x', action, resource: 'brake/x', outcome: 'allowed' }, now);
+  const told = { kind: AlertKind.BrakePulled, actor: 'user:x', summary: 'a fire', see: '/v1/brake' } as const;
+  const alert = () => alertPart(tables.directory, told, now);
+  await putBrake(tables.directory, brake, undefined, audit('PullBrake'), alert());
+  await on.start();
+  await settles(() => on.clock.nextIn(), 900_000);
+  expect([await states(on, 'first'), await states(on, 'braked')]).toEqual([['queued', 'queued'], []]);
+  await deleteBrake(tables.directory, brake, audit('ReleaseBrake'), alert());
+  on.clock.forward(900_000);
+  await on.until('monitor north 0', 'window south 1');
+  expect(await states(on, 'braked')).toEqual(['queued', 'queued']);
+  expect([await commandsOf(on, 'first'), await commandsOf(on, 'braked')]).toEqual([
+    ['download-update', 'download-update'],
+    ['download-update', 'download-update'],
+  ]);
 }, 60_000);
 
 test('a device that cannot take part is recorded with the reason, and counted', async () => {

@@ -1,6 +1,7 @@
 import { auditRecord } from '../../../../shared/audit/record.ts';
 import { weekdays } from '../../../../shared/places/calendar.ts';
 import { putControl } from '../../../../shared/rollouts/control-store.ts';
+import { backMachineName } from '../../../../shared/rollouts/machine-names.ts';
 import { backBegins, dispatchBack } from '../../../../shared/rollouts/roll-back-dispatch.ts';
 import {
   createRollout,
@@ -292,6 +293,20 @@ describe('the clock', () => {
     await world.wait('monitor', 0);
     await world.pass(1);
     expect(world.started).toHaveLength(1);
+  }, 120_000);
+
+  test('a way back whose state machine is over gets another one', async () => {
+    const world = await EngineWorld.begin(tables, [{ name: 'one', pumps: 2, keep: 1, wave: 0 }]);
+    await world.dispatch(0);
+    await world.downloadAll();
+    expect(await world.activate(await world.first('armed'))).toBe(true);
+    await world.change({ kind: 'roll-back' });
+    await world.pass(0.5);
+    expect(world.started).toEqual([]);
+    // The one that carried it forward has ended, and the first round of bringing back too.
+    world.over.add(world.id).add(backMachineName(world.id, 1));
+    await world.pass(1);
+    expect(world.started).toEqual([backMachineName(world.id, 2)]);
   }, 120_000);
 
   test('a request that nobody approves in time expires', async () => {
