@@ -14,6 +14,7 @@ import { draftHandlers } from './drafts.ts';
 import { operateHandlers } from './operate.ts';
 import { planHandlers } from './plans.ts';
 import { progressHandlers } from './progress.ts';
+import { returnHandlers } from './return.ts';
 import type { Services } from './services.ts';
 
 const directory = openTable(requiredEnvironment('DIRECTORY_TABLE'));
@@ -39,4 +40,5 @@ export const handler = serve('manage-rollouts', {
   ...planHandlers(services),
   ...operateHandlers(services),
   ...progressHandlers(services),
+  ...returnHandlers(services),
 });

@@ -4,21 +4,17 @@ import { operation } from '../../shared/http/api.ts';
 import { decodeCursor } from '../../shared/http/cursor.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
 import { siteResource } from '../../shared/identity/resource.ts';
-import { unitBudget } from '../../shared/rollouts/admission.ts';
-import { isFinal } from '../../shared/rollouts/execution.ts';
 import {
   type ExecutionListOptions,
   listExecutions,
   type StoredExecution,
 } from '../../shared/rollouts/execution-store.ts';
-import { explain, type Surroundings } from '../../shared/rollouts/explain.ts';
 import { ExecutionGroup, rolloutPartition } from '../../shared/rollouts/keys.ts';
 import { rolloutOperations } from '../../shared/rollouts/operations.ts';
-import { RolloutPlaces } from '../../shared/rollouts/places.ts';
-import { listSiteSummaries, type StoredRollout } from '../../shared/rollouts/rollout-store.ts';
-import { countOfClass, readAway } from '../../shared/rollouts/spares-store.ts';
+import { listSiteSummaries } from '../../shared/rollouts/rollout-store.ts';
 import { timelineEntry } from '../../shared/rollouts/timeline.ts';
 import { readableRollout, readsSite } from './access.ts';
+import { deviceViewer } from './device-view.ts';
 import type { Services } from './services.ts';
 
 /** Where a list of devices goes on: at which site, in which group, after which. */
@@ -50,10 +46,7 @@ export function progressHandlers(services: Services) {
               .filter((siteId) => readsSite(services, caller, siteId, receivedAt))
           : [site];
       const page = await pageOf(rollout.id, sites, state, limit, from);
-      const around = surroundingsReader(receivedAt);
-      const items = await Promise.all(
-        page.items.map(async (each) => viewOf(each, rollout, await around(each), receivedAt)),
-      );
+      const items = await Promise.all(page.items.map(deviceViewer(services, rollout, receivedAt)));
       return { body: pageBody(list, items, page.next) };
     }),
 
@@ -97,31 +90,6 @@ export function progressHandlers(services: Services) {
     }
     return { items };
   }
-
-  /** What is around devices that wait; the same unit and class is read once for a page. */
-  function surroundingsReader(now: Date): (execution: StoredExecution) => Promise<Surroundings> {
-    const places = new RolloutPlaces(directory, devices);
-    const known = new Map<string, Promise<Surroundings>>();
-    return (execution) => {
-      const { siteId, unitId, class: deviceClass } = execution;
-      // Nothing around it is told of a device that does not wait.
-      if (isFinal(execution)) return Promise.resolve({ calendar: undefined, budget: 0, away: 0 });
-      const key = `${siteId} ${unitId} ${deviceClass}`;
-      const reading = known.get(key) ?? read({ siteId, unitId, class: deviceClass });
-      known.set(key, reading);
-      return reading;
-    };
-
-    async function read(place: Pick<StoredExecution, 'siteId' | 'unitId' | 'class'>): Promise<Surroundings> {
-      const [unit, inUnit, away] = await Promise.all([
-        places.unit(place.siteId, place.unitId),
-        countOfClass(devices, place),
-        readAway(directory, place, now),
-      ]);
-      const budget = unitBudget({ devices: inUnit, keep: unit?.spares?.[place.class] });
-      return { calendar: unit?.calendar, budget, away: Object.keys(away).length };
-    }
-  }
 }
 
 /** In which groups devices of this state lie. */
@@ -133,24 +101,4 @@ function groupsOf(state: string | undefined): readonly ExecutionGroup[] {
   if (state === 'planned' || state === 'queued') return [Fetching];
   if (state === 'staged' || state === 'armed') return [Ready];
   return state === 'activating' || state === 'verifying' ? [Active] : [Ended];
-}
-
-function viewOf(execution: StoredExecution, rollout: StoredRollout, around: Surroundings, now: Date) {
-  const { deviceId, siteId, unitId, wave, rank, direction, status, since, outOfService, commandId } = execution;
-  return {
-    ...{
-      deviceId,
-      siteId,
-      unitId,
-      class: execution.class,
-      wave,
-      rank,
-      direction,
-      state: status.state,
-      since,
-      outOfService,
-    },
-    ...(commandId === undefined ? {} : { commandId }),
-    ...explain(execution, rollout, around, now.getTime()),
-  };
 }

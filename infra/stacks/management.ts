@@ -195,8 +195,14 @@ export class ManagementStack extends Stack {
         ROLLOUT_MACHINE: carried.rollout.attrArn,
       },
       statements: [
-        // Executions of devices are looked at, never changed here.
         tableAccess(data.devices, ['GetItem']),
+        // A device that a person puts back into service; its unit has its spare again.
+        tableAccess(data.devices, ['PutItem'], {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': 'DEVICE#*' },
+        }),
+        tableAccess(data.directory, ['UpdateItem'], {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': 'SPARES#*' },
+        }),
         indexAccess(data.devices, 'byRollout'),
         indexAccess(data.devices, 'bySite'),
         tableAccess(data.directory, ['GetItem', 'BatchGetItem', 'Query']),

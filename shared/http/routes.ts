@@ -166,6 +166,12 @@ export const routes = [
     function: 'manage-rollouts',
   },
   {
+    operation: 'returnRolloutDevice',
+    method: 'POST',
+    path: '/rollouts/{rolloutId}/devices/{deviceId}/return',
+    function: 'manage-rollouts',
+  },
+  {
     operation: 'listRolloutTimeline',
     method: 'GET',
     path: '/rollouts/{rolloutId}/timeline',

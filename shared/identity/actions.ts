@@ -50,6 +50,7 @@ export const actions = [
   'SubmitRollout',
   'ApproveRollout',
   'OperateRollout',
+  'ReturnDevice',
   'PromoteRollout',
   'RollBackRollout',
   'StopRollout',

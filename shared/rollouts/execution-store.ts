@@ -204,6 +204,27 @@ export async function saveExecution(
   }
 }
 
+/**
+ * The same for an execution that ended and has made room for the next one of its kind.
+ *
+ * @returns false, and nothing written, when somebody was faster or the condition of a part failed
+ */
+export async function saveExecuted(
+  devices: Table,
+  before: StoredExecution,
+  after: StoredExecution,
+  parts: readonly WritePart[] = [],
+): Promise<boolean> {
+  const change: WritePart = { Put: { TableName: devices.name, Item: endedItem(after), ...isStill(before) } };
+  try {
+    await retryContention(() => transact(devices, [change, ...parts]));
+    return true;
+  } catch (error) {
+    if (isRefusedByCondition(error)) return false;
+    throw error;
+  }
+}
+
 /** The change of an execution as part of a transaction; its condition: nobody changed it since. */
 export const executionPart = (devices: Table, before: StoredExecution, after: StoredExecution): WritePart => ({
   Put: {

@@ -140,7 +140,9 @@ const origins: Readonly<Record<ExecutionEvent['kind'], readonly ExecutionState[]
   'rolled-back': ['activating', 'verifying'],
   // An activation is never interrupted: half an update is worse than either version.
   cancel: ['planned', 'queued', 'staged', 'armed', 'deferred'],
-  returned: ['failed', 'timed-out'],
+  // One that was given up may be on its way back to the version before, or have been withdrawn from that. While it is being
+  // activated nobody can know that it works.
+  returned: ['failed', 'timed-out', 'staged', 'armed', 'deferred', 'cancelled'],
 };
 
 /**

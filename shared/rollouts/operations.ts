@@ -459,6 +459,17 @@ export const rolloutOperations = {
     }),
     answer: { status: 200, description: 'A page of devices', schema: pageOf(ExecutionView) },
   },
+  returnRolloutDevice: {
+    summary: 'Put a device back into service',
+    description:
+      'A device that failed or fell silent after its activation is missing in its unit, and takes one of its spares, until it is seen to work. Here a person who looked at it says that it works, or that the unit need not count on it: also when the rollout is over, and after a safety event. Whoever runs rollouts of its class at its site. What became of the update stays as it is.',
+    tag,
+    body: v.strictObject({
+      reason: v.pipe(why, v.description('What was found. Nothing about a patient: it is kept in the audit trail')),
+    }),
+    answer: { status: 200, description: 'The device, not out of service any more', schema: ExecutionView },
+    problems: [409],
+  },
   listRolloutTimeline: {
     summary: 'What happened to a rollout, newest first',
     description: 'The audit trail of the rollout as sentences: what people did, and what gates decided and why.',

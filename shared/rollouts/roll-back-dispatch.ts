@@ -57,7 +57,9 @@ export async function sendBack(devices: Engine['devices'], forward: StoredExecut
   const back = backOf(forward, now);
   const start = await startExecution(devices, back);
   if (typeof start === 'string') return;
-  await recordIneligible(devices, { ...back, status: { state: 'ineligible', reason: Ineligibility.OtherRollout } });
+  const status = { state: 'ineligible', reason: Ineligibility.OtherRollout } as const;
+  // Whether it is out of service is for the execution to say that was activated.
+  await recordIneligible(devices, { ...back, status, outOfService: false });
 }
 
 /** One that failed and was not seen since is away from its unit still. */

@@ -78,6 +78,20 @@ export const releaseSparePart = (directory: Table, place: SparesPlace, deviceId:
   },
 });
 
+/** The same, on condition that nobody else took the device away since. */
+export function releaseOwnSparePart(directory: Table, place: SparesPlace, deviceId: DeviceId, by: string): WritePart {
+  return {
+    Update: {
+      TableName: directory.name,
+      Key: keyOf(place),
+      UpdateExpression: 'DELETE away :device REMOVE #device',
+      ConditionExpression: 'attribute_not_exists(#device) OR #device.#by = :by',
+      ExpressionAttributeNames: { '#device': deviceId, '#by': 'by' },
+      ExpressionAttributeValues: { ':device': new Set([deviceId]), ':by': by },
+    },
+  };
+}
+
 /** Ends what a single command took; what somebody else took of the same device since stays. Doing it twice is harmless. */
 export async function endLease(directory: Table, place: SparesPlace, deviceId: DeviceId, by: string): Promise<void> {
   try {

@@ -62,6 +62,7 @@ const deeds: Readonly<Record<string, (facts: Facts, before: Facts) => string>> =
   WaitForWindow: () => 'found all places of the wave closed',
   OpenWindow: () => 'found a place of the wave open',
   ReportSafetyEvent: ({ deviceId = '', kind = '' }) => `reported of ${deviceId}: ${kind}`,
+  ReturnDevice: ({ deviceId = '' }) => `put ${deviceId} back into service`,
   CompleteRollout: () => 'completed it',
   AbortRollout: () => 'aborted it; what is being activated is finished first',
   SettleRollout: () => 'found that all activations are finished',

@@ -70,6 +70,7 @@ describe('only the one writer writes commands', () => {
       'ManageCommandsRole',
       'ManageDevicesRole',
       'ManageInterlockRole',
+      'ManageRolloutsRole',
       'ProvisioningHookRole',
       'RolloutProgressRole',
       'RolloutStepRole',

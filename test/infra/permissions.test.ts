@@ -120,6 +120,8 @@ test('nobody else writes devices', () => {
     'ManageCommandsRole',
     'ManageDevicesRole',
     'ManageInterlockRole',
+    // Only devices that a person puts back into service.
+    'ManageRolloutsRole',
     'PresenceRole',
     'ProvisioningHookRole',
     'PushRole',

@@ -4,6 +4,7 @@ import { draftHandlers } from '../../../functions/manage-rollouts/drafts.ts';
 import { operateHandlers } from '../../../functions/manage-rollouts/operate.ts';
 import { planHandlers } from '../../../functions/manage-rollouts/plans.ts';
 import { progressHandlers } from '../../../functions/manage-rollouts/progress.ts';
+import { returnHandlers } from '../../../functions/manage-rollouts/return.ts';
 import { auditRecord } from '../../../shared/audit/record.ts';
 import { keepRecord } from '../../../shared/audit/store.ts';
 import type { Table } from '../../../shared/aws/dynamodb.ts';
@@ -15,11 +16,17 @@ import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { PlaceStore } from '../../../shared/places/store.ts';
 import { candidateSource } from '../../../shared/rollouts/candidate-source.ts';
-import { type StoredExecution, saveExecution, startExecution } from '../../../shared/rollouts/execution-store.ts';
+import {
+  getExecuted,
+  getExecution,
+  type StoredExecution,
+  saveExecution,
+  startExecution,
+} from '../../../shared/rollouts/execution-store.ts';
 import { PlanStore } from '../../../shared/rollouts/plan-store.ts';
 import { getRollout, saveRollout } from '../../../shared/rollouts/rollout-store.ts';
 import { type Planner, runPlan } from '../../../shared/rollouts/run-plan.ts';
-import { takeSparePart } from '../../../shared/rollouts/spares-store.ts';
+import { readAway, takeSparePart } from '../../../shared/rollouts/spares-store.ts';
 import { countExecutions } from '../../../shared/rollouts/tally-store.ts';
 import { putWait } from '../../../shared/rollouts/wait-store.ts';
 import { type ApiHandler, call, callerWith, freshMfa, type TestAnswer } from '../../support/api.ts';
@@ -81,6 +88,7 @@ beforeEach(async () => {
     },
     startMachine: async (...start: (typeof started)[number]) => {
       started.push(start);
+      return true;
     },
     answer: async (...answer: (typeof told)[number]) => {
       told.push(answer);
@@ -92,6 +100,7 @@ beforeEach(async () => {
     ...planHandlers(services),
     ...operateHandlers(services),
     ...progressHandlers(services),
+    ...returnHandlers(services),
   });
   const places = new PlaceStore(directory, devices);
   const at = new Date();
@@ -172,10 +181,11 @@ async function execution(id: string, deviceId: string, more: Partial<StoredExecu
   const begun = storedExecution(deviceId, {
     ...{ rolloutId: id, siteId: south, unitId: clinic, since: now, dispatchedAt: now },
     ...more,
-    status: { state: 'queued' },
+    ...{ status: { state: 'queued' }, outOfService: false },
   });
   expect(await startExecution(devices, begun)).toBe('started');
-  const after = { ...begun, ...(more.status === undefined ? {} : { status: more.status }), version: 2 };
+  const { status = begun.status, outOfService = false } = more;
+  const after = { ...begun, status, outOfService, version: 2 };
   expect(await saveExecution(devices, begun, after)).toBe(true);
   await countExecutions(devices, directory, [after], new Date());
   return after;
@@ -558,5 +568,91 @@ describe('A rollout that runs', () => {
     expect(body['items']).toMatchObject([
       { reason: 'unit-budget', words: '1 of its class are out of service in the unit, which can spare 1.' },
     ]);
+  });
+});
+
+describe('A device that is missing in its unit', () => {
+  const failed = { status: { state: 'failed', class: 'safety' }, outOfService: true } as const;
+  const place = { siteId: south, unitId: clinic, class: 'infusion-pump' } as const;
+  const takeAway = async (deviceId: string, by: string) => {
+    const take = takeSparePart(directory, place, deviceId, by, 2, new Date());
+    await directory.client.send(new TransactWriteCommand({ TransactItems: [take] }));
+  };
+  const away = async () =>
+    Object.fromEntries(Object.entries(await readAway(directory, place, new Date())).map(([id, { by }]) => [id, by]));
+  const putBack = (caller: Caller, rolloutId: string, deviceId: string, reason = 'Its self-test passed.') =>
+    ask('returnRolloutDevice', caller, { rolloutId, deviceId }, { reason });
+
+  test('is put back by who answers for its unit, once, with the reason in the timeline; its end stays', async () => {
+    const fleet = await pumps();
+    const id = await running();
+    const [lost = '', other = ''] = fleet.clinic;
+    await execution(id, lost, failed);
+    await takeAway(lost, `rollout ${id}`);
+    await takeAway(other, 'command c-1');
+    // Ben is biomed of this site only; nobody else of it may, and no biomed of another.
+    const ben = fresh('biomed', 'ben', [south]);
+    for (const caller of [hal, fresh('biomed', 'bob', [north]), fresh('site-it', 'ida'), fresh('security', 'sue')]) {
+      expect(await putBack(caller, id, lost)).toMatchObject({ status: 403 });
+    }
+    expect(await putBack(ben, id, lost, ' ')).toMatchObject({ status: 400 });
+    expect(Object.keys(await away())).toHaveLength(2);
+    expect(await putBack(ben, id, lost)).toMatchObject({
+      status: 200,
+      body: { deviceId: lost, state: 'failed', outOfService: false, unitId: clinic },
+    });
+    expect(await away()).toEqual({ [other]: 'command c-1' });
+    expect(await putBack(ben, id, lost)).toMatchObject({
+      status: 409,
+      body: { detail: 'The device is not known to be out of service.' },
+    });
+    expect(await putBack(ben, id, other)).toMatchObject({ status: 403 });
+    expect(await putBack(bea, id, other)).toMatchObject({ status: 404 });
+    const { body } = await act('listRolloutTimeline', bea, id);
+    const deeds = (body['items'] as { action: string; words: string }[]).filter(({ action, words }) => {
+      return action === 'ReturnDevice' && words.includes(' put ');
+    });
+    expect(deeds.map(({ words }) => words)).toEqual([
+      `user:ben put ${lost} back into service. Reason: Its self-test passed.`,
+    ]);
+  });
+
+  test('is put back when the rollout is over, and when another rollout has the device since', async () => {
+    const fleet = await pumps();
+    const id = await running();
+    const [lost = '', taken = ''] = fleet.clinic;
+    for (const device of [lost, taken]) {
+      await execution(id, device, failed);
+      await takeAway(device, `rollout ${id}`);
+    }
+    const before = await getRollout(directory, id);
+    if (before === undefined) throw new Error('no rollout');
+    await saveRollout(directory, before, { ...before, state: 'completed', version: before.version + 1 }, []);
+    for (const device of [lost, taken]) await execution('ro-next', device, {});
+    await takeAway(taken, 'rollout ro-next');
+    expect(await putBack(bea, id, lost)).toMatchObject({ status: 200, body: { outOfService: false } });
+    expect(await putBack(bea, id, taken)).toMatchObject({
+      status: 409,
+      body: { detail: 'It is out of service for rollout ro-next now.' },
+    });
+    expect(await away()).toEqual({ [taken]: 'rollout ro-next' });
+    expect(await getExecuted(devices, lost, id, 'forward')).toMatchObject({
+      status: failed.status,
+      outOfService: false,
+    });
+    expect(await getExecuted(devices, taken, id, 'forward')).toMatchObject({ outOfService: true });
+    expect(await getExecution(devices, lost, 'firmware')).toMatchObject({ rolloutId: 'ro-next', version: 2 });
+  });
+
+  test('is not put back in the middle of its activation, but while it waits for its way back', async () => {
+    const fleet = await pumps();
+    const id = await running();
+    const [busy = '', waits = ''] = fleet.clinic;
+    await execution(id, busy, { status: { state: 'activating' }, outOfService: true });
+    await execution(id, waits, { status: { state: 'staged' }, outOfService: true, direction: 'back' });
+    for (const device of [busy, waits]) await takeAway(device, `rollout ${id}`);
+    expect(await putBack(bea, id, busy)).toMatchObject({ status: 409, body: { state: 'activating' } });
+    expect(await putBack(bea, id, waits)).toMatchObject({ status: 200, body: { state: 'staged', direction: 'back' } });
+    expect(await away()).toEqual({ [busy]: `rollout ${id}` });
   });
 });

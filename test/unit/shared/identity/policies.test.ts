@@ -41,7 +41,7 @@ const resourceFor = (action: Action, platform: 'apple' | 'iomt' = 'apple'): Reso
   if (action.endsWith('Unit')) return unitResource('s-1', 'u-1');
   if (action.endsWith('Token')) return tokenResource({ id: 't-1', siteId: 's-1', platform });
   if (action === 'ReadImport') return importResource('i-1', 'somebody');
-  if (action.endsWith('Rollout')) {
+  if (action.endsWith('Rollout') || action === 'ReturnDevice') {
     const classes = platform === 'iomt' ? (['infusion-pump'] as const) : (['tablet'] as const);
     return rolloutResource({ id: 'ro-1', siteIds: ['s-1'], classes });
   }
@@ -210,6 +210,7 @@ describe('The shipped policies', () => {
         'EditRollout',
         'SubmitRollout',
         'OperateRollout',
+        'ReturnDevice',
         'PromoteRollout',
       ] as const) {
         expect([action, allowed(at('biomed', both), action)]).toEqual([action, ['pumps']]);
