@@ -2,7 +2,7 @@ import { timestamp } from '../clock.ts';
 import { type Calendar, isOpen, nextOpening } from '../places/windows.ts';
 import { relook } from './admission.ts';
 import { DeferralReason } from './deferral.ts';
-import { deadlineOf, defaultLimits, type Execution, type ExecutionStatus, FailureClass, isFinal } from './execution.ts';
+import { deadlineOf, defaultLimits, type Execution, FailureClass, isFinal } from './execution.ts';
 import { permitOf, type Rollout } from './rollout.ts';
 import { Ineligibility } from './selection.ts';
 import { isPassed } from './wave.ts';
@@ -38,7 +38,7 @@ const look = 60_000;
  */
 export function explain(execution: Execution, rollout: Rollout, around: Surroundings, now: number): Explanation {
   const { status } = execution;
-  if (isFinal(execution)) return { words: endWords(status) };
+  if (isFinal(execution)) return { words: endWords(execution) };
   if (status.state === 'activating' || status.state === 'verifying') return outWords(execution, now);
   const obstacle = obstacleOf(execution, rollout, around, now);
   if (status.state === 'deferred' && obstacle?.reason !== DeferralReason.Paused) {
@@ -113,7 +113,7 @@ function outWords(execution: Execution, now: number): Explanation {
   const { since, status, direction } = execution;
   const what =
     status.state === 'verifying'
-      ? 'It says that it has installed, and must be seen to work.'
+      ? `It says that it ${direction === 'back' ? 'went back' : 'has installed'}, and must be seen to work.`
       : `It ${direction === 'back' ? 'goes back to what it had' : 'installs'}: out of service since ${since}.`;
   const until = timestamp(deadlineOf(execution, defaultLimits) ?? now + relook);
   return { words: `${what} It counts as silent from ${until} on.`, until };
@@ -156,7 +156,7 @@ const failureWords: Readonly<Record<FailureClass, string>> = {
   [FailureClass.Other]: 'it gave no reason that is known here.',
 };
 
-function endWords(status: ExecutionStatus): string {
+function endWords({ status, direction }: Execution): string {
   switch (status.state) {
     case 'ineligible':
       return wordsOfIneligibility(status.reason);
@@ -173,6 +173,6 @@ function endWords(status: ExecutionStatus): string {
     case 'cancelled':
       return `It was withdrawn before its activation: ${status.reason}`;
     default:
-      return 'It has the version, and works.';
+      return direction === 'back' ? 'It has the version before again, and works.' : 'It has the version, and works.';
   }
 }
