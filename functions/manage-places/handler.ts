@@ -10,6 +10,7 @@ import { Guard } from '../../shared/identity/guard.ts';
 import { loadPolicies } from '../../shared/identity/policy-set.ts';
 import { PlaceStore } from '../../shared/places/store.ts';
 import { siteOperations } from './sites.ts';
+import { sparesOperations } from './spares.ts';
 import { unitOperations } from './units.ts';
 
 const logger = new Logger({ serviceName: 'manage-places' });
@@ -19,6 +20,7 @@ const queues = new SQSClient({ maxAttempts: 2, requestHandler: { requestTimeout:
 const later = delayedQueue(queues, requiredEnvironment('WAKE_QUEUE_URL'));
 const services = {
   directory,
+  devices,
   places: new PlaceStore(directory, devices),
   guard: new Guard(loadPolicies(), (record) => keepRecord(directory, record)),
   wakeHeld: heldWaker(later, 'interlock', (error) =>
@@ -27,4 +29,8 @@ const services = {
 };
 
 /** Sites and care units of the management API. */
-export const handler = serve('manage-places', { ...siteOperations(services), ...unitOperations(services) });
+export const handler = serve('manage-places', {
+  ...siteOperations(services),
+  ...unitOperations(services),
+  ...sparesOperations(services),
+});

@@ -8,6 +8,7 @@ import type { PlaceStore } from '../../shared/places/store.ts';
 /** What the operations on places work with. */
 export interface Services {
   readonly directory: Table;
+  readonly devices: Table;
   readonly places: PlaceStore;
   readonly guard: Guard;
   /** Has the devices of a place woken whose commands wait for its hours or tier. Never fails: they come by themselves as well. */

@@ -85,7 +85,8 @@ export function unitOperations({ places, guard, wakeHeld }: Services) {
   };
 }
 
-async function requireUnit(places: PlaceStore, siteId: string, unitId: string): Promise<Unit> {
+/** The unit, or 404. */
+export async function requireUnit(places: PlaceStore, siteId: string, unitId: string): Promise<Unit> {
   const unit = await places.getUnit(siteId, unitId);
   if (unit === undefined) throw problems.notFound('The site has no care unit with this id.');
   return unit;

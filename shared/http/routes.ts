@@ -42,6 +42,12 @@ export const routes = [
   { operation: 'createUnit', method: 'POST', path: '/sites/{siteId}/units', function: 'manage-places' },
   { operation: 'getUnit', method: 'GET', path: '/sites/{siteId}/units/{unitId}', function: 'manage-places' },
   { operation: 'updateUnit', method: 'PATCH', path: '/sites/{siteId}/units/{unitId}', function: 'manage-places' },
+  {
+    operation: 'getUnitSpares',
+    method: 'GET',
+    path: '/sites/{siteId}/units/{unitId}/spares',
+    function: 'manage-places',
+  },
   { operation: 'deleteUnit', method: 'DELETE', path: '/sites/{siteId}/units/{unitId}', function: 'manage-places' },
 
   { operation: 'listEnrollmentTokens', method: 'GET', path: '/enrollment-tokens', function: 'manage-enrollment' },

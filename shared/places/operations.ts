@@ -1,8 +1,43 @@
+import * as v from 'valibot';
 import { auditSpec } from '../audit/operations.ts';
+import { DeviceClass } from '../devices/device.ts';
 import { PageQuery, pageOf } from '../http/page.ts';
 import { Site, SiteChanges, SiteInput, Unit, UnitChanges, UnitInput } from './place.ts';
 
 const tag = 'Places';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const time = v.pipe(v.string(), v.isoTimestamp());
+
+/** What a unit can spare, and what it misses already (rule R8 of docs/safety.md). */
+export const UnitSpares = v.object({
+  classes: v.array(
+    v.object({
+      class: v.picklist(Object.values(DeviceClass)),
+      devices: v.pipe(count, v.description('Enrolled in the unit')),
+      keep: v.optional(
+        v.pipe(count, v.description('`spares` of the unit: the least number that must stay in service')),
+      ),
+      budget: v.pipe(
+        count,
+        v.description(
+          'So many may be out of service at once. Where the unit says nothing of spares it is 1, and holds for rollouts only',
+        ),
+      ),
+      away: v.pipe(
+        v.array(
+          v.object({
+            deviceId: v.string(),
+            by: v.pipe(v.string(), v.description('What took it away: `rollout <id>` or `command <id>`')),
+            since: time,
+            until: v.optional(v.pipe(time, v.description('Until when at most; missing for a rollout'))),
+          }),
+        ),
+        v.description('The longest first'),
+      ),
+    }),
+  ),
+});
 
 /** The operations on sites and care units. */
 export const placeOperations = {
@@ -66,6 +101,13 @@ export const placeOperations = {
     body: UnitChanges,
     conditional: true,
     answer: { status: 200, description: 'The unit after the change', schema: Unit, etag: true },
+  },
+  getUnitSpares: {
+    summary: 'Read which devices of a care unit are out of service, and how many more it can spare',
+    description:
+      'By class: classes of which the unit has a device, a number of `spares`, or a device that is away. What is away is exact to the moment; what a command took away is over at `until` at the latest, what a rollout took away when the device is seen to work, or a person puts it back.',
+    tag,
+    answer: { status: 200, description: 'What the unit can spare', schema: UnitSpares },
   },
   deleteUnit: {
     summary: 'Delete a care unit',

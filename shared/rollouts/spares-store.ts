@@ -1,14 +1,18 @@
-import { GetCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, QueryCommand, type QueryCommandOutput, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { Table } from '../aws/dynamodb.ts';
 import { type Item, isConditionFailed } from '../aws/errors.ts';
 import { type DeviceClass, type DeviceId, Lifecycle } from '../devices/device.ts';
 import { bySite, sitePartition } from '../devices/keys.ts';
 import type { WritePart } from '../devices/store.ts';
 
-/** What spares are counted by. */
-export interface SparesPlace {
+/** A care unit. */
+interface UnitPlace {
   readonly siteId: string;
   readonly unitId: string;
+}
+
+/** What spares are counted by. */
+export interface SparesPlace extends UnitPlace {
   readonly class: DeviceClass;
 }
 
@@ -22,8 +26,10 @@ export interface Away {
   readonly until?: string;
 }
 
+const sparesPartition = (siteId: string, unitId: string): string => `SPARES#${siteId}#${unitId}`;
+
 const keyOf = ({ siteId, unitId, class: deviceClass }: SparesPlace) => ({
-  pk: `SPARES#${siteId}#${unitId}`,
+  pk: sparesPartition(siteId, unitId),
   sk: deviceClass,
 });
 
@@ -116,8 +122,7 @@ export async function readAway(
   place: SparesPlace,
   now: Date,
 ): Promise<Readonly<Record<DeviceId, Away>>> {
-  const taken = await readTaken(directory, place);
-  return Object.fromEntries(Object.entries(taken).filter(([, away]) => !isOver(away, now)));
+  return stillAway(await readTaken(directory, place), now);
 }
 
 /**
@@ -132,7 +137,7 @@ export async function settleAway(
   const taken = Object.entries(await readTaken(directory, place));
   const over = taken.filter(([, away]) => isOver(away, now));
   await Promise.all(over.map(([deviceId, { by }]) => endLease(directory, place, deviceId, by)));
-  return Object.fromEntries(taken.filter(([, away]) => !isOver(away, now)));
+  return stillAway(Object.fromEntries(taken), now);
 }
 
 const isOver = ({ until }: Away, now: Date): boolean => until !== undefined && Date.parse(until) <= now.getTime();
@@ -141,13 +146,64 @@ async function readTaken(directory: Table, place: SparesPlace): Promise<Readonly
   const { Item } = await directory.client.send(
     new GetCommand({ TableName: directory.name, Key: keyOf(place), ConsistentRead: true }),
   );
-  const { pk: _pk, sk: _sk, away: _away, ...taken } = Item ?? {};
+  return takenIn(Item ?? {});
+}
+
+/** Only this file makes such items, so their form is known. */
+function takenIn(item: Item): Readonly<Record<DeviceId, Away>> {
+  const { pk: _pk, sk: _sk, away: _away, ...taken } = item;
   return taken as Readonly<Record<DeviceId, Away>>;
+}
+
+const stillAway = (taken: Readonly<Record<DeviceId, Away>>, now: Date): Readonly<Record<DeviceId, Away>> =>
+  Object.fromEntries(Object.entries(taken).filter(([, away]) => !isOver(away, now)));
+
+/**
+ * The devices of a unit that are out of service now, by class; classes of which none ever was may be missing.
+ * Consistent: 1 read unit for each 4 KB.
+ */
+export async function listAway(
+  directory: Table,
+  { siteId, unitId }: UnitPlace,
+  now: Date,
+): Promise<ReadonlyMap<DeviceClass, Readonly<Record<DeviceId, Away>>>> {
+  // At most one item for each class: far less than a page.
+  const { Items = [] } = await directory.client.send(
+    new QueryCommand({
+      TableName: directory.name,
+      KeyConditionExpression: 'pk = :unit',
+      ExpressionAttributeValues: { ':unit': sparesPartition(siteId, unitId) },
+      ConsistentRead: true,
+    }),
+  );
+  return new Map(Items.map((item) => [item['sk'] as DeviceClass, stillAway(takenIn(item), now)]));
 }
 
 /** How many devices of the class are enrolled in the unit, from the index of devices, which may lag by a moment. */
 export async function countOfClass(devices: Table, place: SparesPlace): Promise<number> {
   let count = 0;
+  for await (const answer of enrolledIn(devices, place, place.class)) count += answer.Count ?? 0;
+  return count;
+}
+
+/** The same for all classes of which the unit has a device. */
+export async function countByClass(devices: Table, place: UnitPlace): Promise<ReadonlyMap<DeviceClass, number>> {
+  const counts = new Map<DeviceClass, number>();
+  for await (const { Items = [] } of enrolledIn(devices, place)) {
+    for (const item of Items) {
+      const deviceClass = item['class'] as DeviceClass;
+      counts.set(deviceClass, (counts.get(deviceClass) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
+/** Pages of the enrolled devices of a unit: of one class only their number, of all classes the class of each. */
+async function* enrolledIn(
+  devices: Table,
+  { siteId, unitId }: UnitPlace,
+  only?: DeviceClass,
+): AsyncGenerator<QueryCommandOutput> {
   let from: Item | undefined;
   do {
     const answer = await devices.client.send(
@@ -155,20 +211,19 @@ export async function countOfClass(devices: Table, place: SparesPlace): Promise<
         TableName: devices.name,
         IndexName: bySite,
         KeyConditionExpression: 'gsi1pk = :site AND begins_with(gsi1sk, :unit)',
-        FilterExpression: '#class = :class AND #lifecycle = :enrolled',
+        FilterExpression: `${only === undefined ? '' : '#class = :class AND '}#lifecycle = :enrolled`,
         ExpressionAttributeNames: { '#class': 'class', '#lifecycle': 'lifecycle' },
         ExpressionAttributeValues: {
-          ':site': sitePartition(place.siteId),
-          ':unit': `${place.unitId}#`,
-          ':class': place.class,
+          ':site': sitePartition(siteId),
+          ':unit': `${unitId}#`,
           ':enrolled': Lifecycle.Enrolled,
+          ...(only === undefined ? {} : { ':class': only }),
         },
-        Select: 'COUNT',
+        ...(only === undefined ? { ProjectionExpression: '#class' } : { Select: 'COUNT' }),
         ...(from === undefined ? {} : { ExclusiveStartKey: from }),
       }),
     );
-    count += answer.Count ?? 0;
+    yield answer;
     from = answer.LastEvaluatedKey;
   } while (from !== undefined);
-  return count;
 }

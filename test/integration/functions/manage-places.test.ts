@@ -1,4 +1,6 @@
+import { TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { siteOperations } from '../../../functions/manage-places/sites.ts';
+import { sparesOperations } from '../../../functions/manage-places/spares.ts';
 import { unitOperations } from '../../../functions/manage-places/units.ts';
 import { auditRecord } from '../../../shared/audit/record.ts';
 import { keepRecord } from '../../../shared/audit/store.ts';
@@ -8,7 +10,9 @@ import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { PlaceLookup } from '../../../shared/places/lookup.ts';
 import { PlaceStore } from '../../../shared/places/store.ts';
+import { takeSparePart } from '../../../shared/rollouts/spares-store.ts';
 import { type ApiHandler, call, callerWith } from '../../support/api.ts';
+import { enrol, infusionPump } from '../../support/devices.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/test-database.ts';
 
 const ada = callerWith('administrator');
@@ -18,16 +22,21 @@ let handler: ApiHandler;
 let places: PlaceStore;
 /** Places whose devices were to be woken. */
 const woken: object[] = [];
+let directory: Awaited<ReturnType<TestDatabase['table']>>;
 let devices: Awaited<ReturnType<TestDatabase['table']>>;
 
 beforeAll(async () => {
   database = await startTestDatabase();
-  const directory = await database.table('byKind');
+  directory = await database.table('byKind');
   devices = await database.table('bySite');
   places = new PlaceStore(directory, devices);
   const guard = new Guard(loadPolicies(), (record) => keepRecord(directory, record));
-  const services = { directory, places, guard, wakeHeld: async (place: object) => void woken.push(place) };
-  handler = serve('manage-places', { ...siteOperations(services), ...unitOperations(services) });
+  const services = { directory, devices, places, guard, wakeHeld: async (place: object) => void woken.push(place) };
+  handler = serve('manage-places', {
+    ...siteOperations(services),
+    ...unitOperations(services),
+    ...sparesOperations(services),
+  });
 }, 30_000);
 afterAll(() => database.stop());
 
@@ -268,6 +277,61 @@ describe('Care units', () => {
     expect(
       (await call(handler, 'deleteSite', { caller: ada, path: { siteId }, headers: { 'If-Match': '*' } })).status,
     ).toBe(204);
+  });
+});
+
+describe('What a care unit can spare', () => {
+  test('is shown by class, with what is away, who took it, and until when', async () => {
+    const { siteId } = await createSite();
+    const unit = { name: 'ICU', acuityTier: 'T0', spares: { 'infusion-pump': 2, ventilator: 1 } };
+    const created = await call(handler, 'createUnit', { caller: ada, path: { siteId }, body: unit });
+    const path = { siteId, unitId: String(created.body['id']) };
+    const read = (caller = ada) => call(handler, 'getUnitSpares', { caller, path });
+    // Nothing is enrolled yet: what must stay is not there.
+    expect(await read()).toMatchObject({
+      status: 200,
+      body: {
+        classes: [
+          { class: 'infusion-pump', devices: 0, keep: 2, budget: 0, away: [] },
+          { class: 'ventilator', devices: 0, keep: 1, budget: 0, away: [] },
+        ],
+      },
+    });
+    const pumps: string[] = [];
+    for (let n = 0; n < 4; n += 1) pumps.push((await enrol(devices, { ...infusionPump(`SPARE-${n}`), ...path })).id);
+    await enrol(devices, { ...infusionPump('SPARE-MONITOR'), class: 'patient-monitor', ...path });
+    // Of another unit.
+    await enrol(devices, { ...infusionPump('SPARE-ELSEWHERE'), siteId, unitId: `u-${'z'.repeat(26)}` });
+    const [first = '', second = ''] = pumps;
+    const now = Date.now();
+    const take = async (deviceId: string, by: string, since: number, until?: number) => {
+      const place = { ...path, class: 'infusion-pump' } as const;
+      const end = until === undefined ? undefined : new Date(until);
+      const part = takeSparePart(directory, place, deviceId, by, 9, new Date(since), end);
+      await directory.client.send(new TransactWriteCommand({ TransactItems: [part] }));
+    };
+    await take(first, 'command c-1', now - 1_000, now + 3_600_000);
+    await take(second, 'rollout ro-1', now - 2_000);
+    // What a command took is over, whether somebody tidied up or not.
+    await take(pumps[2] ?? '', 'command c-2', now - 7_200_000, now - 1);
+    const at = (time: number) => new Date(time).toISOString();
+    expect((await read()).body).toEqual({
+      classes: [
+        {
+          ...{ class: 'infusion-pump', devices: 4, keep: 2, budget: 2 },
+          away: [
+            { deviceId: second, by: 'rollout ro-1', since: at(now - 2_000) },
+            { deviceId: first, by: 'command c-1', since: at(now - 1_000), until: at(now + 3_600_000) },
+          ],
+        },
+        // It says nothing of monitors: one at a time.
+        { class: 'patient-monitor', devices: 1, budget: 1, away: [] },
+        { class: 'ventilator', devices: 0, keep: 1, budget: 0, away: [] },
+      ],
+    });
+    expect(await read(callerWith('biomed', { sites: [`s-${'9'.repeat(26)}`] }))).toMatchObject({ status: 403 });
+    const gone = { ...path, unitId: `u-${'0'.repeat(26)}` };
+    expect(await call(handler, 'getUnitSpares', { caller: ada, path: gone })).toMatchObject({ status: 404 });
   });
 });
 
