@@ -32,6 +32,15 @@ const hospital = [
 
 const last = (world: EngineWorld) => world.answers.at(-1);
 
+/** Aborts the rollout and waits for its end. */
+async function abort(world: EngineWorld): Promise<void> {
+  await world.change({ kind: 'abort' });
+  // What has not begun is withdrawn by the first look, and seen to be gone by the next.
+  await world.pass(1);
+  await world.pass(2);
+  expect((await world.rollout()).state).toBe('aborted');
+}
+
 describe('a rollout that goes well', () => {
   test.each([1, 2, 3])(
     'from its first wave to its end, with messages twice, late and in any order (seed %i)',
@@ -230,6 +239,51 @@ describe('devices that do not go straight through', () => {
     expect(await world.states()).toEqual({ failed: 1, 'timed-out': 1, staged: 1 });
   }, 120_000);
 
+  test('that fell silent is back when it shows the new version, also when the rollout is over; a word alone shows nothing', async () => {
+    const world = await EngineWorld.begin(tables, [{ name: 'one', pumps: 3, keep: 2, wave: 0 }]);
+    await world.dispatch(0);
+    await world.downloadAll();
+    const silent = await world.first('armed');
+    const [command] = await world.checkIn(silent);
+    await world.settle();
+    await world.pass(2 * hours);
+    expect((await world.execution(silent)).status).toEqual({ state: 'timed-out', stage: 'activating' });
+    await abort(world);
+    const away = async () =>
+      Object.keys(await readAway(tables.directory, await world.execution(silent), new Date(world.now)));
+    // Three days later it is there, and says that it did it; what runs on it, it does not say.
+    world.now += 3 * 24 * hours * 60_000;
+    const results = [{ commandId: command?.id ?? '', status: 'acknowledged' as const }];
+    await world.checkIn(silent, { results });
+    await world.settle();
+    await world.pass(1);
+    expect(await world.execution(silent)).toMatchObject({ outOfService: true });
+    expect(await away()).toEqual([silent.id]);
+    await world.checkIn(silent, { inventory: { firmwareVersion: '9.5.0' } });
+    await world.settle();
+    expect(await world.execution(silent)).toMatchObject({
+      status: { state: 'timed-out', stage: 'activating' },
+      outOfService: false,
+    });
+    expect(await away()).toEqual([]);
+  }, 120_000);
+
+  test('whose command is closed brings no evidence any more once the rollout is over: it stays away', async () => {
+    const world = await EngineWorld.begin(tables, [{ name: 'one', pumps: 3, keep: 2, wave: 0 }]);
+    await world.dispatch(0);
+    await world.downloadAll();
+    const broken = await world.first('armed');
+    expect(await world.activate(broken, 'install-failed')).toBe(true);
+    await abort(world);
+    world.now += hours * 60_000;
+    await world.checkIn(broken, { inventory: { firmwareVersion: '9.5.0' } });
+    await world.settle();
+    await world.pass(1);
+    expect(await world.execution(broken)).toMatchObject({ status: { state: 'failed' }, outOfService: true });
+    const place = await world.execution(broken);
+    expect(Object.keys(await readAway(tables.directory, place, new Date(world.now)))).toEqual([broken.id]);
+  }, 120_000);
+
   test('whose asking broke off half way is asked for good', async () => {
     const world = await EngineWorld.begin(tables, [{ name: 'one', pumps: 2, keep: 1, wave: 0 }]);
     await world.dispatch(0);
@@ -307,6 +361,22 @@ describe('the clock', () => {
     world.over.add(world.id).add(backMachineName(world.id, 1));
     await world.pass(1);
     expect(world.started).toEqual([backMachineName(world.id, 2)]);
+  }, 120_000);
+
+  test('the way back of a rollout that is over is carried on when its start was lost', async () => {
+    const world = await EngineWorld.begin(tables, [{ name: 'one', pumps: 2, keep: 1, wave: 0 }]);
+    await world.dispatch(0);
+    await world.downloadAll();
+    expect(await world.activate(await world.first('armed'))).toBe(true);
+    await abort(world);
+    world.over.add(world.id);
+    // Whoever asked for it broke off before the state machine was started.
+    await world.change({ kind: 'roll-back' });
+    await world.pass(0.5);
+    expect(world.started).toEqual([]);
+    await world.pass(1);
+    expect(world.started).toEqual([backMachineName(world.id, 1)]);
+    expect((await world.rollout()).state).toBe('rolling-back');
   }, 120_000);
 
   test('a request that nobody approves in time expires', async () => {
