@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { canonicalJson } from '../canonical-json.ts';
 import type { DeviceClass, DeviceId } from '../devices/device.ts';
 import { type Drawn, lotOf, RolloutOrder, riskOf, standings } from './order.ts';
 import type { PlanRequest } from './plan-request.ts';
+import type { RolloutDefinition } from './rollout.ts';
 import { type Candidate, type Ineligibility, ineligibilityOf, isSelected } from './selection.ts';
 import { resolveScopes, surveyUnits, type Takes } from './survey.ts';
 
@@ -31,7 +33,7 @@ export interface SitePlan {
   readonly waves: readonly (readonly PlannedDevice[])[];
   readonly ineligible: readonly { readonly id: DeviceId; readonly reason: Ineligibility }[];
   readonly units: readonly UnitLoad[];
-  /** SHA-256 over who comes when: what two people approve is exactly this. Lower-case hex. */
+  /** SHA-256 over who comes when. Lower-case hex. */
   readonly digest: string;
 }
 
@@ -140,3 +142,15 @@ export function planDigest(sites: Iterable<Pick<SitePlan, 'siteId' | 'digest'>>)
   const lines = [...sites].map(({ siteId, digest }) => `${siteId} ${digest}`).sort();
   return createHash('sha256').update(lines.join('\n')).digest('hex');
 }
+
+/**
+ * The digest that two people approve: of who comes when, and of all that the rollout says. Who comes when is often the
+ * same for another artifact or a weaker gate: whoever looked at the one must not approve the other. Lower-case hex.
+ */
+export const approvalDigest = (
+  definition: RolloutDefinition,
+  sites: Iterable<Pick<SitePlan, 'siteId' | 'digest'>>,
+): string =>
+  createHash('sha256')
+    .update(`${planDigest(sites)}\n${canonicalJson(definition)}`)
+    .digest('hex');

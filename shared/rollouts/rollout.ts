@@ -64,7 +64,7 @@ export interface Rollout {
   readonly definition: RolloutDefinition;
   /** Empty until it is planned. */
   readonly waves: readonly Wave[];
-  /** `planDigest` of what was planned: approved is this and nothing else. */
+  /** `approvalDigest` of what was planned: approved is this and nothing else. */
   readonly digest?: string;
   /** `user:<sub>` */
   readonly createdBy: string;

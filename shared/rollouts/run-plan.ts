@@ -2,7 +2,7 @@ import { AuditOutcome, auditRecord } from '../audit/record.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { changeRecord } from './change-record.ts';
 import { rolloutPartition } from './keys.ts';
-import { type CandidateSource, planDigest, planSites } from './plan.ts';
+import { approvalDigest, type CandidateSource, planSites } from './plan.ts';
 import type { PlanStore } from './plan-store.ts';
 import { readOnce } from './read-once.ts';
 import { advanceRollout, type RolloutEvent } from './rollout.ts';
@@ -82,7 +82,7 @@ async function plan(planner: Planner, rollout: StoredRollout): Promise<PlanEnd> 
     ineligible: sum(summaries.flatMap((site) => Object.values(site.ineligible))),
   };
   const at = now();
-  const event: RolloutEvent = { kind: 'planned', digest: planDigest(summaries), devices };
+  const event: RolloutEvent = { kind: 'planned', digest: approvalDigest(rollout.definition, summaries), devices };
   const next = advanceRollout(rollout, event, rollout.version, at.getTime());
   if (!next.ok) throw new PlanImpossible(counts.devices === 0 ? nobody(summaries) : next.reason);
   if (!(await putSiteSummaries(directory, rollout.id, rollout.version, summaries))) return { outcome: 'overtaken' };

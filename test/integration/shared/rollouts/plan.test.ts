@@ -10,7 +10,7 @@ import { PlaceStore } from '../../../../shared/places/store.ts';
 import { candidateSource } from '../../../../shared/rollouts/candidate-source.ts';
 import { executionSortKey, rolloutPartition } from '../../../../shared/rollouts/keys.ts';
 import { planningOf } from '../../../../shared/rollouts/manage.ts';
-import { planDigest, planSites, type SitePlan } from '../../../../shared/rollouts/plan.ts';
+import { approvalDigest, planDigest, planSites, type SitePlan } from '../../../../shared/rollouts/plan.ts';
 import { PlanDamaged, PlanStore } from '../../../../shared/rollouts/plan-store.ts';
 import { advanceRollout, type RolloutDefinition } from '../../../../shared/rollouts/rollout.ts';
 import {
@@ -232,7 +232,7 @@ describe('runPlan', () => {
     const { outcome: _outcome, ...counts } = end as Extract<typeof end, { outcome: 'planned' }>;
     expect(rollout).toMatchObject({ state: 'planned', plan: { state: 'done', ...counts }, version: asked.version + 1 });
     expect(rollout?.waves.reduce((sum, wave) => sum + wave.devices, 0)).toBe(eligible.length);
-    expect(rollout?.digest).toBe(planDigest(sites));
+    expect(rollout?.digest).toBe(approvalDigest(definition, sites));
 
     // Each device is where the pure planner puts it, and everything says so.
     const plans = await expectedPlans(asked.id);
@@ -327,8 +327,8 @@ describe('runPlan', () => {
     const { planner } = plannerWith();
     expect(await runPlan(planner, orderOf(asked))).toMatchObject({ outcome: 'planned', sites: 8 });
     const { rollout, sites } = await seen(asked.id);
-    expect(rollout?.digest).toBe(planDigest(await expectedPlans(asked.id)));
-    expect(planDigest(sites)).toBe(rollout?.digest);
+    expect(rollout?.digest).toBe(approvalDigest(definition, await expectedPlans(asked.id)));
+    expect(approvalDigest(definition, sites)).toBe(rollout?.digest);
     // The queue delivers at least once.
     expect(await runPlan(planner, orderOf(asked))).toEqual({ outcome: 'overtaken' });
     expect(await seen(asked.id)).toEqual({ rollout, sites });

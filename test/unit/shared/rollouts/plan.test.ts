@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { DeviceClass } from '../../../../shared/devices/device.ts';
 import { lotOf, RolloutOrder } from '../../../../shared/rollouts/order.ts';
-import { planDigest, planSites, type SitePlan } from '../../../../shared/rollouts/plan.ts';
+import { approvalDigest, planDigest, planSites, type SitePlan } from '../../../../shared/rollouts/plan.ts';
 import type { PlanRequest } from '../../../../shared/rollouts/plan-request.ts';
 import type { Candidate } from '../../../../shared/rollouts/selection.ts';
 import { defaultWaves, problemsOf, type WaveDefinition } from '../../../../shared/rollouts/wave-definition.ts';
+import { rolloutDefinition } from '../../../support/rollouts.ts';
 
 const candidate = (id: string, siteId: string, unitId: string, more: Partial<Candidate> = {}): Candidate => ({
   ...{ id, enrolled: true, siteId, unitId, unitType: 'T2', class: DeviceClass.InfusionPump, hardwareRevision: 'A' },
@@ -220,6 +221,21 @@ describe('planSites', () => {
       await digest(request(), devices.slice(1)),
     ];
     expect(new Set(digests).size).toBe(4);
+  });
+
+  test('what is approved is all that the rollout says, not only who comes when', async () => {
+    const sites = await plan(request(), [candidate('d-1', 's-1', 'u-1'), candidate('d-2', 's-2', 'u-2')]);
+    const seen = rolloutDefinition();
+    const { artifact, waves } = seen;
+    const [first, ...others] = waves;
+    const changed = [
+      { ...seen, artifact: { ...artifact, sha256: 'f'.repeat(64) } },
+      { ...seen, onStop: 'roll-back' as const },
+      { ...seen, waves: [{ ...(first ?? fail()), bakeHours: 12 }, ...others] },
+    ];
+    expect(approvalDigest({ ...seen }, sites.toReversed())).toBe(approvalDigest(seen, sites));
+    expect(new Set([seen, ...changed].map((definition) => approvalDigest(definition, sites))).size).toBe(4);
+    expect(approvalDigest(seen, sites)).not.toBe(approvalDigest(seen, sites.slice(1)));
   });
 
   test('refuses a source that comes back to a site', async () => {
