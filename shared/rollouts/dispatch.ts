@@ -10,7 +10,13 @@ import { ProblemError } from '../http/problem.ts';
 import { changeExecution } from './change-execution.ts';
 import { dispatchDecision } from './dispatch-decision.ts';
 import { type Engine, engineActor } from './engine.ts';
-import { readExecutions, recordIneligible, type StoredExecution, startExecution } from './execution-store.ts';
+import {
+  getExecution,
+  readExecutions,
+  recordIneligible,
+  type StoredExecution,
+  startExecution,
+} from './execution-store.ts';
 import { inParallel } from './in-parallel.ts';
 import { executionsOfSecond } from './pace.ts';
 import type { PlannedDevice, SitePlan } from './plan.ts';
@@ -176,8 +182,12 @@ function ineligible({ dispatchedAt: _never, ...execution }: StoredExecution, rea
 async function begin(means: DispatchMeans, rollout: StoredRollout, execution: StoredExecution): Promise<boolean> {
   const start = await startExecution(means.devices, execution);
   if (start === 'started') return order(means, rollout, execution);
-  // What was read a moment ago did not show it yet: the next look orders what is missing.
-  if (start === 'there') return false;
+  if (start === 'there') {
+    // What was read a moment ago did not show it yet: the next look orders what is missing. But one that made room for
+    // another rollout, or never took part, is at its end here: to look at it again would be for ever.
+    const current = await getExecution(means.devices, execution.deviceId, execution.artifactKind);
+    return current?.rolloutId !== rollout.id;
+  }
   await recordIneligible(means.devices, ineligible(execution, Ineligibility.OtherRollout));
   return true;
 }
