@@ -93,7 +93,10 @@ export type Start =
   | 'started'
   /** The device is or was in this rollout, in this direction: nothing is begun twice. */
   | 'there'
-  /** Another rollout of the same kind, or the other direction of this one, has not finished with the device. */
+  /**
+   * Another rollout of the same kind, or the other direction of this one, has not finished with the device; or, for a way
+   * back, has brought it something else since.
+   */
   | { readonly busyWith: string };
 
 /**
@@ -145,10 +148,21 @@ export function startExecution(devices: Table, execution: StoredExecution): Prom
       if (typeof found === 'string') return found;
       if (isSame(found, execution)) return 'there';
       if (!isFinal(found)) return { busyWith: found.rolloutId };
+      if (execution.direction === 'back' && runsAnother(found, execution)) return { busyWith: found.rolloutId };
       seen = found;
     }
   });
 }
+
+/**
+ * Whether another rollout has brought something else to the device since: then it does not run what is to be taken back,
+ * and would lose what it got later.
+ */
+const runsAnother = ({ rolloutId, activatedAt, direction, status }: Execution, back: Execution): boolean =>
+  rolloutId !== back.rolloutId &&
+  (direction === 'forward'
+    ? activatedAt !== undefined && status.state !== 'rolled-back'
+    : status.state !== 'succeeded');
 
 const isSame = (a: Execution, b: Execution): boolean => a.rolloutId === b.rolloutId && a.direction === b.direction;
 
