@@ -74,6 +74,8 @@ export interface Execution {
   readonly since: string;
   /** Taken away from the unit, and not known to have come back: counts against the unit's spares, even after the end. */
   readonly outOfService: boolean;
+  /** Set while it is let in although it was out of service already: on its way back after it failed. */
+  readonly wasAway?: true;
   /** Grows with each change; a write names the version that it was decided on. */
   readonly version: number;
 }
@@ -163,12 +165,14 @@ export function advance(execution: Execution, event: ExecutionEvent, expected: n
   const next = statusAfter(execution, event, at);
   if (!next.ok) return next;
   const status = next.value;
-  const { activatedAt: _never, ...before } = execution;
+  const { activatedAt: _never, wasAway: _was, ...before } = execution;
   return changed({
     ...(neverBegan(event) ? before : execution),
     status,
     ...(event.kind === 'dispatch' ? { dispatchedAt: timestamp(at) } : {}),
-    ...(event.kind === 'activate' ? { activatedAt: timestamp(at) } : {}),
+    ...(event.kind === 'activate'
+      ? { activatedAt: timestamp(at), ...(execution.outOfService ? { wasAway } : {}) }
+      : {}),
     since: status === execution.status ? execution.since : timestamp(at),
     outOfService: isOutOfService(execution, event, status),
     version: execution.version + 1,
@@ -251,12 +255,16 @@ function stageOf(status: ExecutionStatus): Stage {
   return state === 'staged' || state === 'armed' || state === 'activating' || state === 'verifying' ? state : 'queued';
 }
 
+const wasAway = true as const;
+
 /** Whether the device says that it has not touched what it was let in for. */
 const neverBegan = (event: ExecutionEvent): boolean =>
   event.kind === 'given-back' || event.kind === 'rejected' || (event.kind === 'failed' && event.untouched === true);
 
 function isOutOfService(before: Execution, event: ExecutionEvent, status: ExecutionStatus): boolean {
-  if (event.kind === 'returned' || neverBegan(event)) return false;
+  if (event.kind === 'returned') return false;
+  // One that failed before and does not even begin to go back is as broken as it was.
+  if (neverBegan(event)) return before.status.state === 'activating' ? before.wasAway === true : before.outOfService;
   if (status.state === 'activating') return true;
   // One that works, before or after, is back; one that failed or says nothing is missing until it is seen.
   return status.state === 'succeeded' || status.state === 'rolled-back' ? false : before.outOfService;

@@ -132,6 +132,32 @@ describe('advance', () => {
     for (const next of [event.givenBack, event.rejected]) expect(refusal(verifying, next)).toBe('not-from-here');
   });
 
+  test('one that failed and does not begin its way back stays out of service until it is seen to work', () => {
+    const broken: Execution = {
+      ...through(event.dispatch, event.staged),
+      direction: 'back',
+      outOfService: true,
+    };
+    const go = (execution: Execution, ...events: readonly ExecutionEvent[]): Execution =>
+      events.reduce((current, next) => {
+        const outcome = advance(current, next, current.version, start);
+        if (!outcome.ok) throw new Error(outcome.reason);
+        return outcome.value;
+      }, execution);
+    expect(go(broken, event.rejected).outOfService).toBe(true);
+    const letIn = go(broken, event.arm, event.activate);
+    for (const next of [event.givenBack, event.rejected, { ...event.failed, untouched: true } as const]) {
+      expect(go(letIn, next)).toMatchObject({ outOfService: true });
+      expect(go(letIn, next)).not.toHaveProperty('wasAway');
+    }
+    const again = go(letIn, event.givenBack, { kind: 'look-again' }, event.activate);
+    expect(go(again, event.givenBack).outOfService).toBe(true);
+    expect(go(again, event.verified).outOfService).toBe(false);
+    // Once it was put back into service it is a device like others.
+    const repaired = go(again, event.givenBack, event.returned, { kind: 'look-again' }, event.activate);
+    expect(go(repaired, event.givenBack).outOfService).toBe(false);
+  });
+
   test('a write that was decided on an older version changes nothing', () => {
     expect(advance(armed, event.activate, armed.version - 1, start)).toMatchObject({ ok: false, kind: 'conflict' });
   });
