@@ -40,6 +40,7 @@ export interface RolloutShown {
     readonly since?: string;
     readonly bakeUntil?: string;
     readonly states: Readonly<Record<string, number>>;
+    readonly waiting: Readonly<Record<string, number>>;
     readonly gate?: { readonly words: string; readonly missing: { readonly comeThrough: number } };
   }[];
   readonly counts: { readonly states: Readonly<Record<string, number>> };
@@ -84,22 +85,32 @@ export interface NetworkDevice {
   readonly serial: string;
   /** The versions that it changed to, in their order: an activation that was carried out twice shows twice. */
   readonly versions: string[];
-  /** How often it went away and came back with what it had. */
+  /** How often it restarted. */
   readonly boots: () => number;
+  /** When it is free after its use on the third day (milliseconds, the cloud's time); undefined = nobody uses it. */
+  readonly busyUntil?: number;
 }
 
 /** What a test wants of a ward. */
 export interface WardWish {
   readonly site: 'North' | 'South';
   readonly devices: number;
+  /** @default 'T2' */
+  readonly tier?: 'T1' | 'T2';
   /** Least number that must stay in service. */
   readonly keep: number;
+  /** How many of them are in use on the third day, in the hours in which the third wave begins. @default 0 */
+  readonly busy?: number;
   /** How many of them break on a version that ends in `-bad`. @default chance */
   readonly broken?: { readonly by: string; readonly count: number };
 }
 
-/** Devices of a rollout that are not where they stay. */
-const moving = ['queued', 'deferred', 'staged', 'armed', 'activating', 'verifying'] as const;
+/** Devices of a wave that are not where they stay. */
+const onTheirWay = ({ states }: RolloutShown['waves'][number]): number =>
+  ['queued', 'deferred', 'staged', 'armed', 'activating', 'verifying'].reduce(
+    (sum, state) => sum + (states[state] ?? 0),
+    0,
+  );
 
 /**
  * Two hospitals in a local cloud, with monitors that live on the cloud's time and that nobody uses in these days. Time goes
@@ -208,8 +219,8 @@ export class RolloutNetwork implements AsyncDisposable {
   }
 
   /**
-   * Looks at a rollout until it is so. Where all of its open wave have come to an end and only the bake is left, that time
-   * is left out.
+   * Looks at a rollout until it is so. Where all of its open wave have come to an end, or wait for their use to end, and
+   * only the bake is left, that time is left out.
    */
   async until(
     id: string,
@@ -222,7 +233,7 @@ export class RolloutNetwork implements AsyncDisposable {
       if (await holds(rollout)) return rollout;
       if (Date.now() > end) throw new Error(`It did not come to pass: ${await this.story(id)}`);
       const baking = rollout.state === 'running' ? rollout.waves.find(({ state }) => state === 'baking') : undefined;
-      const rests = baking !== undefined && moving.every((state) => (baking.states[state] ?? 0) === 0);
+      const rests = baking !== undefined && onTheirWay(baking) === (baking.waiting['in-use'] ?? 0);
       const left = Date.parse(baking?.bakeUntil ?? '') - this.#clock.now();
       if (rests && left > 0) await this.skip(left + minute);
       else await pause(250);
@@ -253,7 +264,10 @@ export class RolloutNetwork implements AsyncDisposable {
    * When devices of a ward were out of service for a rollout, by what was written: from the delivery of the activation,
    * which is one transaction with the spare that it takes, to the end of the execution, which is one with its return.
    */
-  async absences(id: string, ward: Ward): Promise<readonly { readonly from: string; readonly to: string }[]> {
+  async absences(
+    id: string,
+    ward: Pick<Ward, 'devices'>,
+  ): Promise<readonly { readonly from: string; readonly to: string }[]> {
     const ended = new Map((await this.executions(id)).map((execution) => [execution.deviceId, execution]));
     const found = await Promise.all(
       ward.devices.map(async (device) => {
@@ -324,9 +338,9 @@ export class RolloutNetwork implements AsyncDisposable {
     for (const folder of [...this.#scratch, scratch]) rmSync(folder, { recursive: true, force: true });
   }
 
-  async #addWard(siteId: string, { site, devices: count, keep, broken }: WardWish): Promise<void> {
-    const wall = this.wards.length + 1;
-    const ward = { name: `Ward ${wall}`, acuityTier: 'T2', spares: { 'patient-monitor': keep } };
+  async #addWard(siteId: string, wish: WardWish): Promise<void> {
+    const { site, devices: count, tier = 'T2', keep, broken, busy = 0 } = wish;
+    const ward = { name: `Ward ${this.wards.length + 1}`, acuityTier: tier, spares: { 'patient-monitor': keep } };
     const { id: unitId } = await this.made('POST', `/v1/sites/${siteId}/units`, ward);
     const devices: NetworkDevice[] = [];
     let breaks = 0;
@@ -335,14 +349,16 @@ export class RolloutNetwork implements AsyncDisposable {
       // Open connections are looked after in between.
       await pause(0);
       const profile = monitor(`MON-${this.#serials}`, site === 'North' ? 'America/New_York' : 'Europe/Berlin');
-      if (!isLeftAlone(profile, this.#clock.now())) continue;
+      const now = this.#clock.now();
+      const busyUntil = devices.length < busy ? endOfUse(profile, now) : now;
+      if (busyUntil === undefined || !isLeftAlone(profile, busyUntil, now + 108 * hour)) continue;
       if (broken !== undefined) {
         const breaksOnIt = isBroken(seed, profile.serial, broken.by);
         const room = breaksOnIt ? broken.count - breaks : count - broken.count - (devices.length - breaks);
         if (room === 0) continue;
         breaks += Number(breaksOnIt);
       }
-      const member = memberOf(profile);
+      const member = memberOf(profile, devices.length < busy ? busyUntil : undefined);
       this.#members.push(member);
       devices.push(member.device);
     }
@@ -445,25 +461,31 @@ const monitor = (serial: string, timeZone: string): DeviceProfile => ({
   reliable: true,
 });
 
-/** Nobody uses it, it has power and keeps its network for days: what happens to it is the rollout's doing. */
-function isLeftAlone(profile: DeviceProfile, now: number): boolean {
-  const end = now + 108 * hour;
-  const first = usageAt(seed, profile, now);
-  const { charging, percent } = batteryAt(seed, profile, first, now);
+/** When a device is idle after a use of these hours of the third day. */
+function endOfUse(profile: DeviceProfile, now: number): number | undefined {
+  const { state, until } = usageAt(seed, profile, now + 47 * hour);
+  if (state !== 'in-use' || until < now + 57 * hour || until > now + 68 * hour) return undefined;
+  const standby = usageAt(seed, profile, until);
+  return standby.state === 'standby' ? standby.until : undefined;
+}
+
+/** Nobody uses it, it has power and keeps its network: what happens to it is the rollout's doing. */
+function isLeftAlone(profile: DeviceProfile, begin: number, end: number): boolean {
+  const { charging, percent } = batteryAt(seed, profile, usageAt(seed, profile, begin), begin);
   if (!charging || percent < 100) return false;
-  for (let at = now; at < end; ) {
+  for (let at = begin; at < end; ) {
     const { state, until } = usageAt(seed, profile, at);
     if (state !== 'idle') return false;
     at = until;
   }
-  for (let at = now; at < end; at += 10 * minute) {
+  for (let at = begin; at < end; at += 10 * minute) {
     if (reachabilityAt(seed, profile, at).state !== 'online') return false;
   }
   return true;
 }
 
 /** A device whose memory is watched: it outlives the cloud as flash does. */
-function memberOf(profile: DeviceProfile) {
+function memberOf(profile: DeviceProfile, busyUntil: number | undefined) {
   let kept: DeviceMemory = {};
   let boots = 0;
   const versions: string[] = [];
@@ -480,6 +502,7 @@ function memberOf(profile: DeviceProfile) {
     serial: profile.serial,
     versions,
     boots: () => boots,
+    ...(busyUntil === undefined ? {} : { busyUntil }),
   };
   return { device, profile, store };
 }

@@ -1,5 +1,11 @@
 import { eventually } from '../../support/loop-cloud.ts';
-import { firmware, mostAtOnce, RolloutNetwork, type RolloutShown } from '../../support/rollout-network.ts';
+import {
+  firmware,
+  mostAtOnce,
+  type NetworkDevice,
+  RolloutNetwork,
+  type RolloutShown,
+} from '../../support/rollout-network.ts';
 
 /** A whole rollout through the public doors: people on the management API, monitors on MQTT, time that passes fast. */
 let network: RolloutNetwork;
@@ -8,8 +14,9 @@ beforeAll(async () => {
   network = await RolloutNetwork.start([
     { site: 'North', devices: 4, keep: 2 },
     { site: 'North', devices: 4, keep: 2 },
-    { site: 'South', devices: 4, keep: 2 },
-    { site: 'South', devices: 4, keep: 3 },
+    // Not as the first unit: those are the least acute.
+    { site: 'South', devices: 4, tier: 'T1', keep: 2 },
+    { site: 'South', devices: 4, tier: 'T1', keep: 3, busy: 1 },
   ]);
   await network.speed(60);
 }, 180_000);
@@ -46,6 +53,14 @@ test('wave by wave, never more of a unit than it can spare, to the new version e
   // Sent twice, started once.
   await network.made('POST', `/v1/rollouts/${id}/start`);
 
+  // One is in use for hours: it waits, says why, and comes when it is free.
+  const busy = network.devices.find(({ busyUntil }) => busyUntil !== undefined);
+  await network.until(id, ({ waves }) => waves.some(({ waiting }) => waiting['in-use'] === 1), 180);
+  const waiting = (await network.executions(id)).find(({ deviceId }) => deviceId === busy?.id);
+  expect(waiting).toMatchObject({ reason: 'in-use', outOfService: false, until: expect.any(String) });
+  expect(waiting?.words).toMatch(/in use/);
+  expect(busy?.versions).toEqual([]);
+
   const done = await network.until(id, ({ state }) => state === 'completed', 240);
   expect(done.waves.map(({ state }) => state)).toEqual(['promoted', 'promoted', 'promoted']);
   for (const device of network.devices) {
@@ -63,6 +78,8 @@ test('wave by wave, never more of a unit than it can spare, to the new version e
   );
   expect(Object.values(done.counts.states).reduce((sum, count) => sum + count, 0)).toBe(network.devices.length);
 
+  const [absence] = await network.absences(id, { devices: [busy as NetworkDevice] });
+  expect(Date.parse(absence?.from ?? '')).toBeGreaterThan(busy?.busyUntil ?? Number.POSITIVE_INFINITY);
   await expectSparesKept(id);
   await expectWavesInOrder(id, done, planned);
   await eventually(
