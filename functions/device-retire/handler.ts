@@ -7,6 +7,7 @@ import { iotDisconnector } from '../../shared/aws/iot-disconnector.ts';
 import { iotCertificateSwitch } from '../../shared/aws/iot-registrar.ts';
 import { RetireChange } from '../../shared/devices/hand-on.ts';
 import { cutOff, outdatedCertificates } from '../../shared/enrollment/revoke.ts';
+import { describeFailure } from '../../shared/http/failure.ts';
 
 const logger = new Logger();
 const switches = iotCertificateSwitch(new IoTClient());
@@ -23,7 +24,10 @@ export const handler = async (event: SQSEvent): Promise<SQSBatchResponse> => {
     try {
       await retire(record);
     } catch (error) {
-      logger.error('certificates could not be switched off', { messageId: record.messageId, error });
+      logger.error('certificates could not be switched off', {
+        messageId: record.messageId,
+        ...describeFailure(error),
+      });
       batchItemFailures.push({ itemIdentifier: record.messageId });
     }
   }

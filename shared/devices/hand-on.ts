@@ -2,8 +2,9 @@ import * as v from 'valibot';
 import type { Item } from '../aws/errors.ts';
 import type { Change } from '../aws/stream.ts';
 import { executedPrefix, executionPrefix } from '../rollouts/keys.ts';
-import { Lifecycle } from './device.ts';
+import { type Device, Lifecycle } from './device.ts';
 import { closedPrefix, openPrefix, sortKeys } from './keys.ts';
+import { deviceOf } from './store.ts';
 
 /**
  * The queues that changes of the Devices table are handed on to. Its stream has two readers, as many as it serves well;
@@ -53,9 +54,10 @@ export function handOn({ kind, before, after }: Change): HandedOn | undefined {
 }
 
 function retirement(before: Item, after: Item): HandedOn | undefined {
-  if (after['lifecycle'] !== Lifecycle.Revoked && before['nextCertificate'] === undefined) return undefined;
-  const said = ({ lifecycle, certificate, nextCertificate }: Item) => ({ lifecycle, certificate, nextCertificate });
-  return { queue: HandOnQueue.Retire, body: { before: said(before), after: { id: after['id'], ...said(after) } } };
+  const [was, is] = [deviceOf(before), deviceOf(after)];
+  if (is.lifecycle !== Lifecycle.Revoked && was.nextCertificate === undefined) return undefined;
+  const said = ({ lifecycle, certificate, nextCertificate }: Device) => ({ lifecycle, certificate, nextCertificate });
+  return { queue: HandOnQueue.Retire, body: { before: said(was), after: { id: is.id, ...said(is) } } };
 }
 
 const membersOf = (value: unknown): Readonly<Record<string, unknown>> =>

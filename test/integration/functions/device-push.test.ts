@@ -223,7 +223,8 @@ test('a command that is deferred wakes nobody, but has somebody look when its ti
 describe('handing on', () => {
   /** The stream's record of a head that was revoked. */
   const revoked = (sequence: string, id = `d-${sequence}`): DynamoDBRecord => {
-    const head = { pk: devicePartition(id), sk: sortKeys.head, id, certificate: 'a', lifecycle: 'enrolled' };
+    const keys = { pk: devicePartition(id), sk: sortKeys.head, gsi1pk: 'SITE#-', gsi1sk: `-#${id}` };
+    const head = { ...keys, certificate: 'a', lifecycle: 'enrolled' };
     return {
       eventName: 'MODIFY',
       dynamodb: {

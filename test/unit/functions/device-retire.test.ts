@@ -11,14 +11,16 @@ const { handler } = await import('../../../functions/device-retire/handler.ts');
 const iot = mockClient(IoTClient);
 const data = mockClient(IoTDataPlaneClient);
 
+/** As the store writes them: the id is in the key alone. */
+const keys = { pk: 'DEVICE#d-1', sk: 'HEAD', gsi1pk: 'SITE#-', gsi1sk: '-#d-1' };
 type Certificates = Readonly<Record<string, string>>;
 /** A message as `device-push` makes it of a change of a head. */
 const record = (messageId: string, before: Certificates, after: Certificates): SQSRecord => {
   const handed = handOn({
     sequenceNumber: messageId,
     kind: 'MODIFY',
-    before: { pk: 'DEVICE#d-1', sk: 'HEAD', id: 'd-1', lifecycle: 'enrolled', ...before },
-    after: { pk: 'DEVICE#d-1', sk: 'HEAD', id: 'd-1', lifecycle: 'enrolled', ...after },
+    before: { ...keys, lifecycle: 'enrolled', ...before },
+    after: { ...keys, lifecycle: 'enrolled', ...after },
   });
   return { messageId, body: JSON.stringify(handed?.body) } as SQSRecord;
 };

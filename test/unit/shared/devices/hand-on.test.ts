@@ -1,11 +1,13 @@
 import type { Change } from '../../../../shared/aws/stream.ts';
 import { handOn } from '../../../../shared/devices/hand-on.ts';
 
+/** As the store writes them: the id of a head is in its key alone. */
+const keys = { pk: 'DEVICE#d-1', gsi1pk: 'SITE#-', gsi1sk: '-#d-1' };
 const change = (sk: string, after: Record<string, unknown>, more: Partial<Change> = {}): Change => ({
   sequenceNumber: '1',
   kind: 'MODIFY',
-  before: { pk: 'DEVICE#d-1', sk },
-  after: { pk: 'DEVICE#d-1', sk, id: 'd-1', ...after },
+  before: { ...keys, sk },
+  after: { ...keys, sk, ...after },
   ...more,
 });
 const ofRollout = { parameters: { rolloutId: 'ro-1' } };
@@ -49,7 +51,9 @@ describe('handOn', () => {
       before: { lifecycle: undefined, certificate: undefined, nextCertificate: undefined },
       after: { id: 'd-1', lifecycle: 'revoked', certificate: 'a', nextCertificate: undefined },
     });
-    const renewed = change('HEAD', head, { before: { lifecycle: 'enrolled', certificate: 'z', nextCertificate: 'a' } });
+    const renewed = change('HEAD', head, {
+      before: { ...keys, sk: 'HEAD', lifecycle: 'enrolled', certificate: 'z', nextCertificate: 'a' },
+    });
     expect(handOn(renewed)).toMatchObject({ queue: 'retire', body: { before: { nextCertificate: 'a' } } });
     expect(handOn({ ...renewed, kind: 'INSERT' })).toBeUndefined();
   });
