@@ -18,7 +18,7 @@ beforeAll(async () => {
     { site: 'South', devices: 4, tier: 'T1', keep: 2 },
     { site: 'South', devices: 4, tier: 'T1', keep: 3, busy: 1 },
   ]);
-  await network.speed(60);
+  await network.speed(100);
 }, 180_000);
 afterAll(() => network?.[Symbol.asyncDispose]());
 
