@@ -90,19 +90,19 @@ export const Standing = {
   There: 'there',
   /** Not connected, or silent for long. */
   Offline: 'offline',
-  /** No longer enrolled, or it stands in another unit now, whose spares were never asked. */
+  /** No longer enrolled, or it stands in another unit or is of another class now, whose spares were never asked. */
   Gone: 'gone',
 } as const;
 export type Standing = (typeof Standing)[keyof typeof Standing];
 
 /** Whether a device can be asked. @param now milliseconds since the epoch */
 export function standingOf(
-  { siteId, unitId }: Pick<Execution, 'siteId' | 'unitId'>,
+  { siteId, unitId, class: deviceClass }: Pick<Execution, 'siteId' | 'unitId' | 'class'>,
   device: Device | undefined,
   now: number,
 ): Standing {
   if (device?.lifecycle !== Lifecycle.Enrolled) return Standing.Gone;
-  if (device.siteId !== siteId || device.unitId !== unitId) return Standing.Gone;
+  if (device.siteId !== siteId || device.unitId !== unitId || device.class !== deviceClass) return Standing.Gone;
   return missingSince(device, now) === undefined ? Standing.There : Standing.Offline;
 }
 

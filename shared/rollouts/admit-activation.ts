@@ -11,7 +11,7 @@ import { advance } from './execution.ts';
 import { getExecution, type StoredExecution, saveExecution } from './execution-store.ts';
 import { permitOf, type Rollout } from './rollout.ts';
 import { getRollout } from './rollout-store.ts';
-import { countOfClass, type SparesPlace, settleAway, takeSparePart } from './spares-store.ts';
+import { type Away, countOfClass, type SparesPlace, settleAway, takeSparePart } from './spares-store.ts';
 
 /** Both tables. */
 export interface AdmissionTables {
@@ -89,9 +89,17 @@ async function tryToAdmit(tables: AdmissionTables, handOut: ActivationHandOut): 
   }
   const place = placeOf(execution, device);
   if (place === undefined) {
-    return wait(handOut, DeferralReason.Wave, 'It stands in another unit than it was planned in.', about);
+    return wait(
+      handOut,
+      DeferralReason.Wave,
+      'It stands in another unit, or is of another class, than it was planned with.',
+      about,
+    );
   }
-  const { admission, budget } = await ask(tables, handOut, rollout, execution, place);
+  const { admission, budget, taker } = await ask(tables, handOut, rollout, execution, place);
+  if (taker !== undefined) {
+    return wait(handOut, DeferralReason.UnitBudget, `It is out of service for ${taker}.`, about);
+  }
   if (!admission.admitted) {
     const { reason, words, until } = admission;
     return wait(handOut, reason, words, about, until);
@@ -121,9 +129,10 @@ const isFor = ({ rolloutId, direction }: StoredExecution, { parameters }: Stored
 const wasGivenBack = ({ since }: StoredExecution, { history }: StoredCommand): boolean =>
   history.some(({ status, source, at }) => status === CommandStatus.Deferred && source === 'device' && at > since);
 
-/** Whose spares it takes: those that its plan was reckoned with, if it still stands there. */
-function placeOf({ siteId, unitId }: StoredExecution, device: Device): SparesPlace | undefined {
-  return device.siteId === siteId && device.unitId === unitId ? { siteId, unitId, class: device.class } : undefined;
+/** Whose spares it takes: those that its plan was reckoned with, and that it gives back, if it still stands there. */
+function placeOf({ siteId, unitId, class: deviceClass }: StoredExecution, device: Device): SparesPlace | undefined {
+  const stands = device.siteId === siteId && device.unitId === unitId && device.class === deviceClass;
+  return stands ? { siteId, unitId, class: deviceClass } : undefined;
 }
 
 async function ask(
@@ -132,7 +141,7 @@ async function ask(
   rollout: Rollout,
   execution: StoredExecution,
   where: SparesPlace,
-): Promise<{ readonly admission: Admission; readonly budget: number }> {
+): Promise<{ readonly admission: Admission; readonly budget: number; readonly taker?: string }> {
   const permit = permitOf(rollout, execution);
   const question = {
     deviceId: device.id,
@@ -148,10 +157,22 @@ async function ask(
   const budget = unitBudget({ devices: count, keep: place?.spares?.[device.class] });
   // What is away already takes nobody's place a second time.
   const isAway = Object.hasOwn(away, device.id);
+  const taker = await otherTaker(directory, rollout, away[device.id]);
   const spares = isAway
     ? { budget: Math.max(1, budget), outOfService: 0 }
     : { budget, outOfService: Object.keys(away).length };
-  return { admission: admit({ ...question, ...spares }), budget };
+  return { admission: admit({ ...question, ...spares }), budget, ...(taker === undefined ? {} : { taker }) };
+}
+
+/**
+ * The rollout of another kind of artifact that has taken the device out of service, if one has. A device is not activated
+ * twice at a time, and what that one took it gives back itself. One of the same kind has ended with it (I1).
+ */
+async function otherTaker(directory: Table, rollout: Rollout, away: Away | undefined): Promise<string | undefined> {
+  const [what, id = ''] = away?.by.split(' ') ?? [];
+  if (what !== 'rollout' || id === rollout.id) return undefined;
+  const other = await getRollout(directory, id);
+  return other?.definition.artifact.kind === rollout.definition.artifact.kind ? undefined : away?.by;
 }
 
 /** The execution once its device is activated; undefined when it is in no state from which that leads on. */

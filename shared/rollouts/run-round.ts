@@ -146,7 +146,10 @@ async function settle(
   return (await changeExecution(engine, execution, offlineUntil(now), now)) ?? execution;
 }
 
-const gone = { kind: 'cancel', reason: 'The device is not enrolled, or stands in another unit now.' } as const;
+const gone = {
+  kind: 'cancel',
+  reason: 'The device is not enrolled, stands in another unit, or is of another class now.',
+} as const;
 
 const offlineUntil = (now: Date) =>
   ({ kind: 'defer', reason: DeferralReason.Offline, until: now.getTime() + offlineRelook }) as const;

@@ -4,7 +4,12 @@ import { queueCommand } from '../../shared/commands/writer.ts';
 import type { Device } from '../../shared/devices/device.ts';
 import { type StoredExecution, startExecution } from '../../shared/rollouts/execution-store.ts';
 import { rolloutPartition } from '../../shared/rollouts/keys.ts';
-import { advanceRollout, type Rollout, type RolloutEvent } from '../../shared/rollouts/rollout.ts';
+import {
+  advanceRollout,
+  type Rollout,
+  type RolloutDefinition,
+  type RolloutEvent,
+} from '../../shared/rollouts/rollout.ts';
 import { createRollout, type StoredRollout } from '../../shared/rollouts/rollout-store.ts';
 import { activationOrder } from '../../shared/rollouts/update-order.ts';
 import type { DevicesTable } from './devices-table.ts';
@@ -29,8 +34,13 @@ export function after<Some extends Rollout>(rollout: Some, events: readonly Roll
 }
 
 /** Stores a rollout whose first wave is open: planned, submitted by one person, approved by another, started. */
-export async function runningRollout({ directory }: DevicesTable, id: string, at: number): Promise<StoredRollout> {
-  const definition = rolloutDefinition();
+export async function runningRollout(
+  { directory }: DevicesTable,
+  id: string,
+  at: number,
+  more: Partial<RolloutDefinition> = {},
+): Promise<StoredRollout> {
+  const definition = rolloutDefinition(more);
   const running = after(
     storedRollout(id, definition, at),
     [

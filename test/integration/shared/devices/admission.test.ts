@@ -36,9 +36,9 @@ async function ward(pumps: number, keep?: number) {
 }
 
 let rollouts = 0;
-function running(): Promise<StoredRollout> {
+function running(more: Parameters<typeof runningRollout>[3] = {}): Promise<StoredRollout> {
   rollouts += 1;
-  return runningRollout(devices, `ro-admission${rollouts}`, start);
+  return runningRollout(devices, `ro-admission${rollouts}`, start, more);
 }
 
 async function change(id: string, ...events: RolloutEvent[]): Promise<void> {
@@ -211,6 +211,54 @@ describe('an activation is handed out only when it is let in', () => {
     if (!back.ok) throw new Error(back.reason);
     await saveExecution(devices.table, before, back.value as StoredExecution);
     expect(await checkIn(pump, start + 8 * minute)).toEqual(['activate-update']);
+  });
+
+  test('a device that another rollout has taken out of service is not activated a second time meanwhile', async () => {
+    const { pumps, place } = await ward(2, 0);
+    const [pump] = pumps as [Device];
+    const firmware = await running();
+    const app = await running({ artifact: { ...firmware.definition.artifact, kind: 'app', name: 'drug-library' } });
+    await armedDevice(devices, firmware, pump, start);
+    await armedDevice(devices, app, pump, start);
+    // Both are asked for in one check-in.
+    expect(await checkIn(pump, start)).toHaveLength(1);
+    const [first, second] = await Promise.all(
+      ['firmware', 'app'].map((kind) => getExecution(devices.table, pump.id, kind)),
+    );
+    const letIn = first?.status.state === 'activating' ? first : second;
+    const waits = letIn === first ? second : first;
+    expect([letIn?.status.state, waits?.status.state]).toEqual(['activating', 'armed']);
+    expect(await checkIn(pump, start + minute)).toHaveLength(1);
+    expect(await readAway(devices.directory, place, new Date(start))).toMatchObject({
+      [pump.id]: { by: `rollout ${letIn?.rolloutId}` },
+    });
+    await transact(devices.directory, [releaseSparePart(devices.directory, place, pump.id)]);
+    await checkIn(pump, start + 10 * minute);
+    const gone = await getExecution(devices.table, pump.id, waits?.artifactKind ?? '');
+    expect(gone?.status.state).toBe('activating');
+  });
+
+  test('a device of another class than it was planned with takes no spare that nobody would give back', async () => {
+    const { pumps, place } = await ward(1);
+    const [pump] = pumps as [Device];
+    await armedDevice(devices, await running(), pump, start, { class: 'other' });
+    expect(await checkIn(pump, start)).toEqual([]);
+    expect(await readAway(devices.directory, place, new Date(start))).toEqual({});
+  });
+
+  test('an inventory from before it was handed out verifies nothing', async () => {
+    const { pumps } = await ward(1);
+    const [pump] = pumps as [Device];
+    await checkIn(pump, start - minute, { ...free(start - minute), inventory: { os: { version: '9.4.1' } } });
+    const rollout = await running();
+    await change(rollout.id, { kind: 'roll-back' });
+    const back = await getRollout(devices.directory, rollout.id);
+    const { id } = await armedDevice(devices, back ?? rollout, pump, start, { direction: 'back' });
+    expect(await checkIn(pump, start)).toEqual(['activate-update']);
+    await checkIn(pump, start + minute, { results: [{ commandId: id, status: 'acknowledged' as const }] });
+    expect((await getStoredCommand(devices.table, pump.id, id))?.status).toBe('acknowledged');
+    await checkIn(pump, start + 2 * minute, { inventory: { os: { version: '9.4.1' } } });
+    expect((await getStoredCommand(devices.table, pump.id, id))?.status).toBe('verified');
   });
 
   test('what the interlock holds back is not looked at further; the device’s own word is what is noted', async () => {

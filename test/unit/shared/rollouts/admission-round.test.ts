@@ -158,6 +158,7 @@ describe('devices that do not come', () => {
     expect(standingOf(execution, { ...device, presence: { ...connected, connected: false } }, now)).toBe('offline');
     expect(standingOf(execution, { ...device, unitId: 'u-2' }, now)).toBe('gone');
     expect(standingOf(execution, { ...device, siteId: 's-2' }, now)).toBe('gone');
+    expect(standingOf(execution, { ...device, class: 'ventilator' }, now)).toBe('gone');
     expect(standingOf(execution, { ...device, lifecycle: 'revoked' }, now)).toBe('gone');
     expect(standingOf(execution, undefined, now)).toBe('gone');
   });
