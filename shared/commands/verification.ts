@@ -1,4 +1,5 @@
 import type { Device } from '../devices/device.ts';
+import { longestDelay } from '../devices/report-time.ts';
 import { installedVersion } from '../rollouts/installed-version.ts';
 import type { Artifact } from '../rollouts/rollout.ts';
 import { type CommandStatus, CommandType, type StoredCommand } from './command.ts';
@@ -13,9 +14,9 @@ export interface Evidence {
   readonly inventory?: Readonly<Record<string, unknown>> | undefined;
   /**
    * As it was reported last. A device may send its inventory before the result of what changed it, and not again after: what
-   * counts for an update is what runs, whichever came first.
+   * counts for an update is what runs, whichever came first. One from before the command was handed out shows nothing.
    */
-  readonly storedInventory?: Readonly<Record<string, unknown>> | undefined;
+  readonly storedInventory?: StoredInventory | undefined;
   readonly posture?:
     | { readonly locked?: boolean | 'unknown' | undefined; readonly bootedAt?: string | undefined }
     | undefined;
@@ -26,6 +27,12 @@ export interface Evidence {
    * How far the device's clock is ahead of ours, milliseconds: times that it reports are held against ours with it.
    */
   readonly clockAhead: number;
+}
+
+/** An inventory with the time of the message that it came with first (RFC 3339, `effectiveTime`). */
+export interface StoredInventory {
+  readonly at: string;
+  readonly report: Readonly<Record<string, unknown>>;
 }
 
 /** How long an acknowledged command waits for evidence. */
@@ -45,10 +52,12 @@ const shows: Partial<Record<CommandType, (command: StoredCommand, evidence: Evid
     const installed = installedVersion(inventory, { kind: 'os', name: 'os' });
     return installed !== undefined && installed === parameters['version'];
   },
-  [CommandType.ActivateUpdate]: ({ parameters }, { inventory, storedInventory }) => {
+  [CommandType.ActivateUpdate]: (command, { inventory, storedInventory, clockAhead }) => {
     // Written by the command writer from its schema, so their form is known.
-    const { kind, name, version, back } = parameters as Pick<Artifact, 'kind' | 'name' | 'version'> & { back?: true };
-    const installed = installedVersion(inventory ?? storedInventory, { kind, name });
+    const { kind, name, version, back } = command.parameters as Pick<Artifact, 'kind' | 'name' | 'version'> & {
+      back?: true;
+    };
+    const installed = installedVersion(inventory ?? reportSince(command, storedInventory, clockAhead), { kind, name });
     return installed !== undefined && (installed === version) !== (back === true);
   },
   [CommandType.ApplyConfig]: (command, { reportedVersion, device }) => {
@@ -71,6 +80,16 @@ function handedOutAt(command: StoredCommand): number | undefined {
   const delivered: CommandStatus = 'delivered';
   const at = command.history.find((change) => change.status === delivered)?.at ?? command.createdAt;
   return Date.parse(at);
+}
+
+/** The report, if it is newer than the last time that the device got the command: what ran before is no evidence. */
+function reportSince({ history }: StoredCommand, stored: StoredInventory | undefined, clockAhead: number) {
+  const delivered: CommandStatus = 'delivered';
+  const handed = history.findLast(({ status }) => status === delivered)?.at;
+  if (stored === undefined || handed === undefined) return undefined;
+  // A clock that is behind makes a report look older than it is; one that is too far behind was not believed.
+  const behind = clockAhead < 0 && clockAhead >= -longestDelay ? -clockAhead : 0;
+  return Date.parse(stored.at) + behind > Date.parse(handed) ? stored.report : undefined;
 }
 
 function isAfterHandOut(command: StoredCommand, time: string | undefined): boolean {

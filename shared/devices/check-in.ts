@@ -1,7 +1,7 @@
 import { type CommandChange, CommandStatus, type StoredCommand } from '../commands/command.ts';
 import { isOverdue } from '../commands/expiry.ts';
 import { changed, closedUnverified, isFinal, isHeldByGate, isUnanswered } from '../commands/life.ts';
-import { type Evidence, isVerifiedBy } from '../commands/verification.ts';
+import { type Evidence, isVerifiedBy, type StoredInventory } from '../commands/verification.ts';
 import type { CheckInMessage, CheckInReply, CommandResult, HandedCommand } from '../protocols/agent/messages.ts';
 import type { Channel, Device } from './device.ts';
 import { checkInSeconds } from './intervals.ts';
@@ -13,7 +13,7 @@ export interface CheckIn {
   readonly device: Device;
   readonly message: CheckInMessage;
   /** The inventory that was reported before, where it counts and the message has none. */
-  readonly storedInventory?: Readonly<Record<string, unknown>>;
+  readonly storedInventory?: StoredInventory;
   readonly receivedAt: number;
   readonly now: number;
 }

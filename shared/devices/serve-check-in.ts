@@ -167,7 +167,7 @@ async function withEvidence(table: Table, open: readonly StoredCommand[], checkI
   const asked = open.some(({ id, type }) => type === CommandType.ActivateUpdate && activated.has(id));
   if (!asked || message.inventory !== undefined) return checkIn;
   const stored = await getReport(table, device.id, 'inventory');
-  return stored === undefined ? checkIn : { ...checkIn, storedInventory: stored.report };
+  return stored === undefined ? checkIn : { ...checkIn, storedInventory: stored };
 }
 
 /** Writes the head; decides again on what is there when somebody was faster, until nothing is left to write. */
