@@ -9,7 +9,7 @@ import { ProblemError } from '../http/problem.ts';
 import { changeExecution } from './change-execution.ts';
 import { type Engine, engineActor } from './engine.ts';
 import { deadlineOf, defaultLimits, type Execution, FailureClass, isFinal, mustGoBack } from './execution.ts';
-import { getExecution, listExecutions, type StoredExecution } from './execution-store.ts';
+import { getExecuted, getExecution, listExecutions, type StoredExecution } from './execution-store.ts';
 import { inParallel } from './in-parallel.ts';
 import type { ExecutionGroup } from './keys.ts';
 import type { Rollout } from './rollout.ts';
@@ -187,7 +187,16 @@ export async function returnDevices(
     if (!by.startsWith('rollout ')) continue;
     const execution = await getExecution(engine.devices, deviceId, artifactKind);
     if (execution === undefined || !isFinal(execution) || !execution.outOfService) continue;
-    if (!isBack(execution, await getDevice(engine.devices, deviceId))) continue;
+    const ended = await asItFailed(engine, execution);
+    if (!isBack(ended, await getDevice(engine.devices, deviceId))) continue;
     await changeExecution(engine, execution, { kind: 'returned' }, now);
   }
+}
+
+/** A way back that ended otherwise does not undo that the device had a safety event on its way forward. */
+async function asItFailed({ devices }: Engine, execution: StoredExecution): Promise<Execution> {
+  if (execution.direction === 'forward') return execution;
+  const forward = await getExecuted(devices, execution.deviceId, execution.rolloutId, 'forward');
+  if (forward?.status.state !== 'failed' || forward.status.class !== FailureClass.Safety) return execution;
+  return { ...execution, status: forward.status };
 }
