@@ -66,7 +66,7 @@ const withdrawnAtOnce = 500;
  * @returns whether nothing is left to withdraw at the site
  */
 export async function withdraw(engine: Engine, rollout: Rollout, siteId: string, now: Date): Promise<boolean> {
-  const reason = rollout.state === 'rolling-back' ? 'The rollout goes back.' : 'The rollout was aborted.';
+  const reason = reasonToWithdraw(rollout);
   let withdrawn = 0;
   for (const group of ['Q', 'R'] as const) {
     for await (const executions of executionsOf(engine, rollout.id, siteId, group)) {
@@ -80,6 +80,11 @@ export async function withdraw(engine: Engine, rollout: Rollout, siteId: string,
     }
   }
   return withdrawn === 0;
+}
+
+function reasonToWithdraw({ state }: Rollout): string {
+  if (state === 'rolling-back') return 'The rollout goes back.';
+  return state === 'aborting' ? 'The rollout was aborted.' : 'The site was left out.';
 }
 
 /** Cancels the commands of an execution that the device has not fetched. One that it has ends when it answers. */

@@ -92,6 +92,7 @@ async function tickRollout(means: TickMeans, id: string, now: Date): Promise<voi
   const places = new RolloutPlaces(means.directory, means.devices);
   // First the windows: a wave that waits for them asks nobody.
   if (rollout.state === 'running') await noteWindows(means, places, rollout, summaries, now);
+  await leaveOut(means, rollout, now);
   await lookAtDevices(means, places, rollout, summaries, now);
   let backMissing = false;
   switch (rollout.state) {
@@ -147,6 +148,14 @@ async function expire(means: TickMeans, { id, state, approveUntil, since }: Stor
 /** Changes a rollout, if it is still in this state. */
 const change = (means: Engine, id: string, state: Rollout['state'], event: RolloutEvent, now: Date) =>
   changeRollout(means, id, (rollout) => (rollout.state === state ? { event } : undefined), now);
+
+const goesForward: ReadonlySet<Rollout['state']> = new Set(['running', 'soaking', 'paused']);
+
+/** Withdraws what has not been activated at sites that are left out: else it would wait there for ever, and the end with it. */
+async function leaveOut(means: TickMeans, rollout: StoredRollout, now: Date): Promise<void> {
+  if (!goesForward.has(rollout.state)) return;
+  await inParallel(rollout.skippedSites, width, (siteId) => withdraw(means, rollout, siteId, now));
+}
 
 /** Deadlines, spares that can be given back, and rounds of admission. */
 async function lookAtDevices(

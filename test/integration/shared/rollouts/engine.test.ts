@@ -520,6 +520,27 @@ describe('a rollout that does not go well', () => {
   }, 120_000);
 });
 
+describe('a site that is left out', () => {
+  test('withdraws what has not begun there, and interrupts no activation', async () => {
+    const world = await EngineWorld.begin(tables, hospital);
+    await world.dispatch(0);
+    await world.downloadAll();
+    const first = await world.first('armed');
+    const [command] = await world.checkIn(first);
+    await world.settle();
+    await world.change({ kind: 'skip-site', siteId: world.siteId });
+    await world.pass(2);
+    expect(await world.states()).toEqual({ activating: 1, cancelled: 4 });
+    const inventory = { firmwareVersion: '9.5.0' };
+    await world.checkIn(first, { inventory, results: [{ commandId: command?.id ?? '', status: 'acknowledged' }] });
+    await world.settle();
+    await world.pass(2);
+    // Nothing is left at the site that the end of the rollout would wait for.
+    expect(await world.states()).toEqual({ succeeded: 1, cancelled: 4 });
+    expect((await world.execution(first)).outOfService).toBe(false);
+  }, 120_000);
+});
+
 describe('answers to state machines', () => {
   test('one that cannot be told keeps no other waiting, and is told later', async () => {
     const world = await EngineWorld.begin(tables, hospital);
