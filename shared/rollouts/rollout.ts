@@ -222,7 +222,7 @@ function changesBy(rollout: Rollout, event: Exclude<RolloutEvent, { kind: 'edit'
     case 'wave':
       return waveChanges(rollout, event, at);
     case 'safety':
-      return changed(stop(rollout, 'safety', `${event.event.deviceId}: ${event.event.kind}.`));
+      return changed(stop(rollout, 'safety', stoppedBy(event.event)));
     case 'soaked':
       if (rollout.soakUntil === undefined || at < Date.parse(rollout.soakUntil)) {
         return refused(RefusalKind.NotAllowed, `It is watched until ${rollout.soakUntil}.`);
@@ -334,6 +334,9 @@ function openNext(rollout: Rollout, waves: readonly Wave[], at: number): Changes
   if (rollout.paused !== undefined) return { waves: opened, soakUntil, paused: { ...rollout.paused, from: 'soaking' } };
   return { waves: opened, soakUntil, state: 'soaking' };
 }
+
+/** Why a rollout is stopped by such an event. */
+export const stoppedBy = ({ deviceId, kind }: SafetyEvent): string => `${deviceId}: ${kind}.`;
 
 function stop(rollout: Rollout, by: 'gate' | 'safety', words: string): Changes {
   const stopped = rollout.stopped ?? words;

@@ -462,6 +462,25 @@ describe('a rollout that does not go well', () => {
     expect(await world.states()).toEqual({ failed: 1, armed: 1, staged: 3 });
   }, 120_000);
 
+  test('a device that loses its alarm path when nothing is left to stop is told of all the same, once', async () => {
+    const world = await EngineWorld.begin(tables, hospital);
+    await world.dispatch(0);
+    await world.downloadAll();
+    const device = await world.first('armed');
+    const [command] = await world.checkIn(device);
+    await world.settle();
+    await world.change({ kind: 'abort' });
+    const result = { commandId: command?.id ?? '', status: 'failed' as const, reason: 'alarm-path-lost' };
+    await world.checkIn(device, { results: [result] });
+    await world.settle();
+    await world.pass(3);
+    await world.pass(3);
+    expect(await world.states()).toEqual({ failed: 1, cancelled: 4 });
+    expect((await world.rollout()).state).toBe('aborted');
+    const { alerts } = await world.told();
+    expect(alerts).toMatchObject([{ kind: 'rollout-stopped', details: { deviceId: device.id, state: 'aborting' } }]);
+  }, 120_000);
+
   test('a wave that is held tells a person once, with what it was held for', async () => {
     const world = await EngineWorld.begin(tables, hospital);
     await world.dispatch(0);
