@@ -273,22 +273,30 @@ function isOutOfService(before: Execution, event: ExecutionEvent, status: Execut
 /** How long each step may take, milliseconds. */
 export interface StageLimits {
   readonly queued: number;
+  /** From the first word of it until it is let in: fetched, and waiting for its turn. */
+  readonly ready: number;
   readonly activating: number;
   readonly verifying: number;
 }
 
-/** Two weeks to fetch it; two hours to install; an hour to show that it works. */
-export const defaultLimits: StageLimits = { queued: 14 * 86_400_000, activating: 7_200_000, verifying: 3_600_000 };
+/** Two weeks to fetch it; two months to be let in; two hours to install; an hour to show that it works. */
+export const defaultLimits: StageLimits = {
+  queued: 14 * 86_400_000,
+  ready: 60 * 86_400_000,
+  activating: 7_200_000,
+  verifying: 3_600_000,
+};
 
 /**
  * When its step has taken too long, milliseconds since the epoch; undefined for a step that may take any time. Fetching
- * counts from the first word of it, so that a device that is put off again and again comes to an end too.
+ * and waiting count from the first word of it, so that a device that is put off again and again comes to an end too.
  */
 export function deadlineOf({ status, since, dispatchedAt }: Execution, limits: StageLimits): number | undefined {
-  const { state } = status;
+  const state = status.state === 'deferred' ? status.from : status.state;
   if (state === 'activating' || state === 'verifying') return Date.parse(since) + limits[state];
-  const fetching = state === 'queued' || (state === 'deferred' && status.from === 'queued');
-  return fetching && dispatchedAt !== undefined ? Date.parse(dispatchedAt) + limits.queued : undefined;
+  if (dispatchedAt === undefined) return undefined;
+  if (state === 'queued') return Date.parse(dispatchedAt) + limits.queued;
+  return state === 'staged' || state === 'armed' ? Date.parse(dispatchedAt) + limits.ready : undefined;
 }
 
 /** What an execution says to the gate; undefined when it says nothing of the artifact. */

@@ -36,12 +36,15 @@ async function* executionsOf(
   } while (after !== undefined);
 }
 
-/** Ends the steps of a site's devices that took too long, and wakes those that were put off until now. */
+/**
+ * Ends the steps of a site's devices that took too long, and looks again at those that were put off until now; at those
+ * that are ready the rounds of their units look.
+ */
 export async function endOverdue(
   engine: Engine,
   rolloutId: string,
   siteId: string,
-  group: 'A' | 'Q',
+  group: 'A' | 'Q' | 'R',
   now: Date,
 ): Promise<void> {
   for await (const executions of executionsOf(engine, rolloutId, siteId, group)) {
@@ -50,7 +53,7 @@ export async function endOverdue(
       const deadline = deadlineOf(execution, defaultLimits);
       if (deadline !== undefined && deadline <= now.getTime()) {
         await changeExecution(engine, execution, { kind: 'time-out' }, now);
-      } else if (status.state === 'deferred' && Date.parse(status.until) <= now.getTime()) {
+      } else if (group !== 'R' && status.state === 'deferred' && Date.parse(status.until) <= now.getTime()) {
         await changeExecution(engine, execution, { kind: 'look-again' }, now);
       }
     });

@@ -46,7 +46,7 @@ const width = 8;
 /** Units and classes that are looked at in one go; of more, each in its turn by chance. */
 const unitsAtOnce = 400;
 
-/** Devices that still fetch are looked at once in so many goes: their time is counted in days. */
+/** Devices that still fetch or wait are looked at once in so many goes: their time is counted in days. */
 const fetchingOnceIn = 60;
 
 /**
@@ -167,7 +167,9 @@ async function lookAtDevices(
 ): Promise<void> {
   await inParallel(summaries, width, async ({ siteId }) => {
     await endOverdue(means, rollout.id, siteId, 'A', now);
-    if (means.random() * fetchingOnceIn < 1) await endOverdue(means, rollout.id, siteId, 'Q', now);
+    if (means.random() * fetchingOnceIn >= 1) return;
+    await endOverdue(means, rollout.id, siteId, 'Q', now);
+    await endOverdue(means, rollout.id, siteId, 'R', now);
   });
   const units = unitsOf(rollout, summaries);
   const chance = unitsAtOnce / Math.max(1, units.length);

@@ -190,7 +190,8 @@ describe('deadlineOf', () => {
     expect(deadlineOf(put, defaultLimits)).toBe(start + defaultLimits.queued);
     expect(through(event.dispatch, event.defer, event.timeOut).status).toEqual({ state: 'timed-out', stage: 'queued' });
     expect(deadlineOf(activating, defaultLimits)).toBe(start + defaultLimits.activating);
-    expect(deadlineOf(armed, defaultLimits)).toBeUndefined();
+    expect(deadlineOf(armed, defaultLimits)).toBe(start + defaultLimits.ready);
+    expect(deadlineOf({ ...armed, status: { state: 'planned' } }, defaultLimits)).toBeUndefined();
   });
 });
 
