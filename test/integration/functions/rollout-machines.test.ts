@@ -217,7 +217,7 @@ test('devices that nobody told, and those of a rollout that is over, are brought
   await count([await succeed(on, one), other], on);
   await on.look(true);
   await on.until('back north');
-  expect(on.executions()).toEqual([
+  await settles(() => on.executions(), [
     `ro SUCCEEDED`,
     `ro-back-1 RUNNING`,
     `ro-back-1-north RUNNING`,
