@@ -79,6 +79,13 @@ export interface Ward {
   readonly budget: number;
 }
 
+/** A stretch of time in which a device was out of service, milliseconds of one clock. */
+export interface Absence {
+  readonly from: number;
+  /** Missing while it lasts. */
+  to?: number;
+}
+
 /** A simulated device, and what it has done. */
 export interface NetworkDevice {
   readonly id: DeviceId;
@@ -87,6 +94,8 @@ export interface NetworkDevice {
   readonly versions: string[];
   /** How often it restarted. */
   readonly boots: () => number;
+  /** When it was out of service for an update, by the wall clock (milliseconds): from the begin of each to its result. */
+  readonly absences: readonly Absence[];
   /** When it is free after its use on the third day (milliseconds, the cloud's time); undefined = nobody uses it. */
   readonly busyUntil?: number;
 }
@@ -260,26 +269,12 @@ export class RolloutNetwork implements AsyncDisposable {
       .sort((a, b) => ((a.history[0]?.at ?? '') < (b.history[0]?.at ?? '') ? -1 : 1));
   }
 
-  /**
-   * When devices of a ward were out of service for a rollout, by what was written: from the delivery of the activation,
-   * which is one transaction with the spare that it takes, to the end of the execution, which is one with its return.
-   */
-  async absences(
-    id: string,
-    ward: Pick<Ward, 'devices'>,
-  ): Promise<readonly { readonly from: string; readonly to: string }[]> {
-    const ended = new Map((await this.executions(id)).map((execution) => [execution.deviceId, execution]));
-    const found = await Promise.all(
-      ward.devices.map(async (device) => {
-        const commands = await this.updates(id, device);
-        const from = commands
-          .filter(({ type }) => type === 'activate-update')
-          .flatMap(({ history }) => history.find(({ status }) => status === 'delivered')?.at ?? [])[0];
-        const to = ended.get(device.id)?.since;
-        return from === undefined || to === undefined ? [] : [{ from, to }];
-      }),
-    );
-    return found.flat();
+  /** When a device was handed the activation of a rollout (RFC 3339, the cloud's time), each time. */
+  async handOuts(id: string, device: Pick<NetworkDevice, 'id'>): Promise<readonly string[]> {
+    const commands = await this.updates(id, device);
+    return commands
+      .filter(({ type }) => type === 'activate-update')
+      .flatMap(({ history }) => history.filter(({ status }) => status === 'delivered').map(({ at }) => at));
   }
 
   /** What a rollout left behind: open task tokens, and devices that are still counted as away. */
@@ -439,12 +434,14 @@ export function firmware(version: string, changes: Readonly<Record<string, unkno
   };
 }
 
-/** The most that were away at the same moment. */
-export function mostAtOnce(absences: readonly { readonly from: string; readonly to: string }[]): number {
-  return Math.max(
-    0,
-    ...absences.map(({ from }) => absences.filter((other) => other.from <= from && from < other.to).length),
-  );
+/**
+ * The most devices of a ward that were out of service at the same moment, as the devices know it. Each begins after it
+ * was let in and has its result before its spare is given back, so that no more may show here than the ward can spare.
+ */
+export function mostAtOnce({ devices }: Pick<Ward, 'devices'>): number {
+  const absences = devices.flatMap((device) => device.absences);
+  const awayAt = (at: number) => absences.filter(({ from, to }) => from <= at && (to === undefined || at < to)).length;
+  return Math.max(0, ...absences.map(({ from }) => awayAt(from)));
 }
 
 const monitor = (serial: string, timeZone: string): DeviceProfile => ({
@@ -489,10 +486,16 @@ function memberOf(profile: DeviceProfile, busyUntil: number | undefined) {
   let kept: DeviceMemory = {};
   let boots = 0;
   const versions: string[] = [];
+  const absences: Absence[] = [];
   const store: MemoryStore = {
     load: () => kept,
     save(memory) {
       if (memory.osVersion !== kept.osVersion) versions.push(memory.osVersion ?? factoryVersion);
+      const last = absences.at(-1);
+      const away = last !== undefined && last.to === undefined;
+      const updates = memory.journal?.some(({ type, result }) => type === 'activate-update' && result === undefined);
+      if (updates === true && !away) absences.push({ from: performance.now() });
+      else if (updates !== true && away) last.to = performance.now();
       if (memory.bootedAt !== kept.bootedAt && kept.bootedAt !== undefined) boots += 1;
       kept = memory;
     },
@@ -502,6 +505,7 @@ function memberOf(profile: DeviceProfile, busyUntil: number | undefined) {
     serial: profile.serial,
     versions,
     boots: () => boots,
+    absences,
     ...(busyUntil === undefined ? {} : { busyUntil }),
   };
   return { device, profile, store };
