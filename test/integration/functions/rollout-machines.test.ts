@@ -217,14 +217,17 @@ test('devices that nobody told, and those of a rollout that is over, are brought
   await count([await succeed(on, one), other], on);
   await on.look(true);
   await on.until('back north');
-  await settles(() => on.executions(), [
-    `ro SUCCEEDED`,
-    `ro-back-1 RUNNING`,
-    `ro-back-1-north RUNNING`,
-    `ro-back-1-south SUCCEEDED`,
-    `ro-north SUCCEEDED`,
-    `ro-south SUCCEEDED`,
-  ]);
+  await settles(
+    () => on.executions(),
+    [
+      `ro SUCCEEDED`,
+      `ro-back-1 RUNNING`,
+      `ro-back-1-north RUNNING`,
+      `ro-back-1-south SUCCEEDED`,
+      `ro-north SUCCEEDED`,
+      `ro-south SUCCEEDED`,
+    ],
+  );
   expect((await on.of('first'))[0]).toMatchObject({ direction: 'back', status: { state: 'staged' } });
   expect(backMachineName(on.id, 1).length + 1 + on.siteId('north').length).toBeLessThanOrEqual(80 - 4);
 }, 60_000);
@@ -433,7 +436,7 @@ test('after many turns another execution takes the site over where it was', asyn
   await on.until('hold north 0');
   await on.change({ kind: 'resume' });
   await on.until('monitor north 0');
-  expect(on.executions()).toEqual(['turning RUNNING', 'turning-1 RUNNING']);
+  await settles(() => on.executions(), ['turning RUNNING', 'turning-1 RUNNING']);
   expect(on.steps.filter((step) => step === 'dispatch north')).toHaveLength(1);
   await on.change({ kind: 'abort' });
   await on.until('finish north');
