@@ -5,7 +5,7 @@ import { demoSites } from '../../../../local/demo/network.ts';
 import { homeSite } from '../../../../local/identity/users.ts';
 import { deviceIdOf } from '../../../../shared/devices/device.ts';
 import { type LocalCloud, startLocalCloud } from '../../../support/local-cloud.ts';
-import { runAgent } from '../../agent/program.ts';
+import { runAgent } from '../../../integration/agent/program.ts';
 
 /**
  * The demo network as `npm start` makes it, seen through the public API; then the whole cloud killed and started again
