@@ -4,8 +4,8 @@ import { demoFleet } from '../../../../local/demo/fleet.ts';
 import { demoSites } from '../../../../local/demo/network.ts';
 import { homeSite } from '../../../../local/identity/users.ts';
 import { deviceIdOf } from '../../../../shared/devices/device.ts';
-import { type LocalCloud, startLocalCloud } from '../../../support/local-cloud.ts';
 import { runAgent } from '../../../integration/agent/program.ts';
+import { type LocalCloud, startLocalCloud } from '../../../support/local-cloud.ts';
 
 /**
  * The demo network as `npm start` makes it, seen through the public API; then the whole cloud killed and started again
