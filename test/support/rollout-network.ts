@@ -326,7 +326,7 @@ export class RolloutNetwork implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopDevices.abort();
-    await Promise.race([Promise.allSettled(this.#lives), pause(3_000)]);
+    await Promise.race([Promise.allSettled(this.#lives), pause(3_000, undefined, { ref: false })]);
     this.#clock.stop();
     const { scratch } = this.cloud;
     await this.cloud.stop();
