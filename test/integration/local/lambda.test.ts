@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AwsError, type AwsService, type Json, type Part } from '../../../local/cloud.ts';
 import type { TraceEntry } from '../../../local/endpoint/trace.ts';
@@ -169,7 +169,7 @@ describe('functions of a template', () => {
     await running.cloud.functions.invoke(arn('printing'), {});
 
     const file = join(assembly.workFolder, 'logs', 'printing.log');
-    await until(() => readFileSync(file, 'utf8').includes('a line of its own'));
+    await until(() => existsSync(file) && readFileSync(file, 'utf8').includes('a line of its own'));
   });
 
   test('an injected error code replaces the answer before the call takes effect', async () => {
