@@ -7,6 +7,8 @@ import { changePart } from '../commands/store.ts';
 import { Disruption, disruptionOf, isPersonal } from '../interlock/disruption.ts';
 import { relook, unitBudget } from '../rollouts/admission.ts';
 import type { AdmissionTables, HandOut, LetIn } from '../rollouts/admit-activation.ts';
+import { getExecution } from '../rollouts/execution-store.ts';
+import { getRollout } from '../rollouts/rollout-store.ts';
 import {
   type Away,
   countOfClass,
@@ -15,7 +17,7 @@ import {
   settleAway,
   takeSparePart,
 } from '../rollouts/spares-store.ts';
-import type { Device } from './device.ts';
+import type { Device, DeviceId } from './device.ts';
 import { transact } from './store.ts';
 
 const hour = 3_600_000;
@@ -91,11 +93,19 @@ async function tryToLease(
     { signal: 'out of service', value: others.length, source: 'directory' },
     { signal: 'can spare', value: budget, source: 'directory' },
   ];
-  // A rollout's device stays the rollout's: it is away until that sees it work.
+  const emergency = command.breakGlass !== undefined;
+  // A rollout's device stays the rollout's: it is away until that sees it work. Half an update is worse than either version.
+  if (
+    own !== undefined &&
+    own.until === undefined &&
+    !emergency &&
+    (await isUpdating({ devices, directory }, device.id, own))
+  ) {
+    return { decision: hold(handOut, `It is being updated by ${own.by}.`, inputs, now + relook) };
+  }
   if (own !== undefined && (own.by === by || own.until === undefined)) {
     return { decision: pass(handOut, 'It is out of service already.', inputs) };
   }
-  const emergency = command.breakGlass !== undefined;
   if (!emergency && own === undefined && others.length >= budget) {
     const words =
       budget > 0
@@ -132,6 +142,15 @@ async function tryToLease(
     if (cancellationsOf(error)?.some(({ code }) => code === 'ConditionalCheckFailed')) return undefined;
     throw error;
   }
+}
+
+/** Whether the rollout that has taken the device is at it now. One that gave it up leaves it to whoever helps. */
+async function isUpdating({ devices, directory }: AdmissionTables, deviceId: DeviceId, { by }: Away): Promise<boolean> {
+  const rollout = await getRollout(directory, by.replace('rollout ', ''));
+  if (rollout === undefined) return false;
+  const execution = await getExecution(devices, deviceId, rollout.definition.artifact.kind);
+  const state = execution?.rolloutId === rollout.id ? execution.status.state : undefined;
+  return state === 'activating' || state === 'verifying';
 }
 
 /** When the first of those that are away must be back, or earlier. */
