@@ -5,7 +5,7 @@ import type { PlaceOf } from '../places/facts.ts';
 import { type AdmissionTables, admitActivation, type HandOut, type LetIn } from '../rollouts/admit-activation.ts';
 import { type CheckIn, handedOut, settle } from './check-in.ts';
 import type { Holds } from './hold-back.ts';
-import { leaseSpare, takesSpare } from './spare-lease.ts';
+import { holdWhileUpdating, leaseSpare, takesAway, takesSpare } from './spare-lease.ts';
 
 /** What admission decided at a check-in. */
 export interface Admissions {
@@ -53,7 +53,8 @@ async function ask(tables: AdmissionTables, handOut: HandOut, { passed, unbraked
     if (interlock === undefined || brake === undefined) throw new Error('Interlock and brake are asked before.');
     return admitActivation(tables, { ...handOut, interlock, brake });
   }
-  return takesSpare(command, handOut) ? leaseSpare(tables, handOut) : undefined;
+  if (takesSpare(command, handOut)) return leaseSpare(tables, handOut);
+  return takesAway(command, handOut.device) ? holdWhileUpdating(tables, handOut) : undefined;
 }
 
 /** How the command is stored when it is handed out: with the grounds of interlock and admission. */

@@ -13,6 +13,7 @@ import {
   type Away,
   countOfClass,
   endLease,
+  readAway,
   type SparesPlace,
   settleAway,
   takeSparePart,
@@ -42,16 +43,28 @@ const backWith: Partial<Record<CommandType, ReadonlySet<CommandStatus>>> = {
   [CommandType.Wipe]: new Set(['verified', 'failed', 'deferred']),
 };
 
+/** Whether a single command takes a device away that may have a patient connected. */
+export function takesAway(command: StoredCommand, { class: deviceClass }: Pick<Device, 'class'>): boolean {
+  if (isPersonal(deviceClass) || leases[command.type] === undefined) return false;
+  const disruption = disruptionOf(command, deviceClass);
+  return disruption !== undefined && disruption !== Disruption.HidesScreen;
+}
+
+/** The same where its unit says how many of the class it needs (rule R8). */
+export const takesSpare = (command: StoredCommand, { device, place }: Pick<HandOut, 'device' | 'place'>): boolean =>
+  takesAway(command, device) && place?.spares?.[device.class] !== undefined;
+
 /**
- * Whether a single command takes a device away that its unit counts on: one that may have a patient connected, in a unit
- * that says how many of its class it needs (rule R8).
+ * Holds back a single command for a device that a rollout is updating at this moment, where the unit says nothing of
+ * spares; undefined when it may go. An emergency (break-glass) does not wait. Request: the unit's spares.
  */
-export function takesSpare(command: StoredCommand, { device, place }: Pick<HandOut, 'device' | 'place'>): boolean {
-  if (isPersonal(device.class) || leases[command.type] === undefined) return false;
-  const disruption = disruptionOf(command, device.class);
-  return (
-    disruption !== undefined && disruption !== Disruption.HidesScreen && place?.spares?.[device.class] !== undefined
-  );
+export async function holdWhileUpdating(tables: AdmissionTables, handOut: HandOut): Promise<LetIn | undefined> {
+  const { command, device, now } = handOut;
+  const { siteId, unitId, class: deviceClass } = device;
+  if (siteId === undefined || unitId === undefined || command.breakGlass !== undefined) return undefined;
+  const own = (await readAway(tables.directory, { siteId, unitId, class: deviceClass }, new Date(now)))[device.id];
+  if (own === undefined || own.until !== undefined || !(await isUpdating(tables, device.id, own))) return undefined;
+  return { decision: hold(handOut, `It is being updated by ${own.by}.`, [], now + relook) };
 }
 
 /** Tries of one taking: each that fails means that somebody else took a spare in between. */

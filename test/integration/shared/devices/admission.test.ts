@@ -11,7 +11,7 @@ import type { RolloutEvent } from '../../../../shared/rollouts/rollout.ts';
 import { getRollout, type StoredRollout, saveRollout } from '../../../../shared/rollouts/rollout-store.ts';
 import { readAway, releaseSparePart } from '../../../../shared/rollouts/spares-store.ts';
 import { after, armedDevice, runningRollout } from '../../../support/activation.ts';
-import { callerFor, enrol, infusionPump, message } from '../../../support/devices.ts';
+import { callerFor, enrol, infusionPump, message, queue } from '../../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';
 import { createUnit, gateMeans } from '../../../support/gates.ts';
 import { rolloutBegin as start } from '../../../support/rollouts.ts';
@@ -155,6 +155,24 @@ describe('an activation is handed out only when it is let in', () => {
     expect(await checkIn(pump, start + minute)).toEqual(['activate-update']);
     expect(await executionOf(pump)).toMatchObject({ status: { state: 'activating' }, version: 2 });
     expect(Object.keys(await readAway(devices.directory, place, new Date(start)))).toEqual([pump.id]);
+  });
+
+  test.each([[1], [undefined]])('a restart does not interrupt an activation (spares: %s)', async (keep) => {
+    const { pumps } = await ward(3, keep);
+    const [pump] = pumps as [Device];
+    await armedDevice(devices, await running(), pump, start);
+    expect(await checkIn(pump, start)).toEqual(['activate-update']);
+    await queue(devices.table, pump, { type: 'restart' }, start + minute);
+    expect(await checkIn(pump, start + minute)).toEqual(['activate-update']);
+    const [restart] = (await listStoredCommands(devices.table, pump.id, 10)).commands.filter(
+      ({ type }) => type === 'restart',
+    );
+    expect(restart).toMatchObject({
+      status: 'deferred',
+      history: expect.arrayContaining([
+        expect.objectContaining({ source: 'admission', reason: expect.stringContaining('being updated') }),
+      ]),
+    });
   });
 
   test('a pause, a skipped site and a later wave hold at that very check-in', async () => {
