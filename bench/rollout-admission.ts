@@ -1,6 +1,5 @@
-import { bakeEnd } from '../shared/rollouts/bake.ts';
-import { judge } from '../shared/rollouts/gate.ts';
-import { advanceRollout, draftRollout, type Rollout, type RolloutEvent } from '../shared/rollouts/rollout.ts';
+import { bakeEnd } from '../shared/rollouts/gate/bake.ts';
+import { judge } from '../shared/rollouts/gate/gate.ts';
 import {
   addDeltas,
   countedOf,
@@ -9,9 +8,10 @@ import {
   type TallyDelta,
   tallyFrom,
   type WaveTally,
-} from '../shared/rollouts/tally.ts';
-import { isPassed } from '../shared/rollouts/wave.ts';
-import { defaultWaves } from '../shared/rollouts/wave-definition.ts';
+} from '../shared/rollouts/gate/tally.ts';
+import { isPassed } from '../shared/rollouts/gate/wave.ts';
+import { defaultWaves } from '../shared/rollouts/gate/wave-definition.ts';
+import { advanceRollout, draftRollout, type Rollout, type RolloutEvent } from '../shared/rollouts/rollout.ts';
 import { Agenda } from '../test/support/agenda.ts';
 import { rolloutDefinition } from '../test/support/rollouts.ts';
 import { calendarOfSite, fleet, fleetIds } from './rollout-fleet.ts';

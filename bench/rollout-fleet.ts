@@ -1,7 +1,7 @@
 import { DeviceClass, deviceIdOf } from '../shared/devices/device.ts';
 import { weekdays } from '../shared/places/calendar.ts';
 import type { Calendar } from '../shared/places/windows.ts';
-import type { Candidate } from '../shared/rollouts/selection.ts';
+import type { Candidate } from '../shared/rollouts/plan/selection.ts';
 
 /** The fleet of the benches of rollouts: infusion pumps, in equal sites of equal units. */
 export const fleet = { devices: 1_000_000, sites: 40, unitsOfSite: 30 } as const;

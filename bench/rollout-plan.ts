@@ -1,6 +1,6 @@
-import { RolloutOrder } from '../shared/rollouts/order.ts';
-import { planDigest, planSites } from '../shared/rollouts/plan.ts';
-import { defaultWaves } from '../shared/rollouts/wave-definition.ts';
+import { defaultWaves } from '../shared/rollouts/gate/wave-definition.ts';
+import { RolloutOrder } from '../shared/rollouts/plan/order.ts';
+import { planDigest, planSites } from '../shared/rollouts/plan/plan.ts';
 import { fleet, fleetCandidates, fleetIds } from './rollout-fleet.ts';
 
 /**

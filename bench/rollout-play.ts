@@ -11,11 +11,17 @@ import { openPrefix } from '../shared/devices/keys.ts';
 import { serveCheckIn } from '../shared/devices/serve-check-in.ts';
 import { defaultInterlock } from '../shared/interlock/settings.ts';
 import type { CheckInMessage, CheckInReply } from '../shared/protocols/agent/messages.ts';
-import { candidateSource } from '../shared/rollouts/candidate-source.ts';
-import { isFinal } from '../shared/rollouts/execution.ts';
-import { getExecution } from '../shared/rollouts/execution-store.ts';
+import { isFinal } from '../shared/rollouts/executions/execution.ts';
+import { getExecution } from '../shared/rollouts/executions/execution-store.ts';
+import { isPassed } from '../shared/rollouts/gate/wave.ts';
 import { rolloutPartition, rolloutSortKeys } from '../shared/rollouts/keys.ts';
-import { PlanStore } from '../shared/rollouts/plan-store.ts';
+import { runStep } from '../shared/rollouts/machines/steps.ts';
+import { putWait } from '../shared/rollouts/machines/wait-store.ts';
+import { candidateSource } from '../shared/rollouts/plan/candidate-source.ts';
+import { PlanStore } from '../shared/rollouts/plan/plan-store.ts';
+import { runPlan } from '../shared/rollouts/plan/run-plan.ts';
+import { Ineligibility } from '../shared/rollouts/plan/selection.ts';
+import { planKey, type SiteSummary } from '../shared/rollouts/plan/site-summary.ts';
 import { applyChanges, type ChangeMessage, type RolloutChange } from '../shared/rollouts/progress.ts';
 import { advanceRollout, type RolloutEvent } from '../shared/rollouts/rollout.ts';
 import {
@@ -26,13 +32,7 @@ import {
   type StoredRollout,
   saveRollout,
 } from '../shared/rollouts/rollout-store.ts';
-import { runPlan } from '../shared/rollouts/run-plan.ts';
-import { Ineligibility } from '../shared/rollouts/selection.ts';
-import { planKey, type SiteSummary } from '../shared/rollouts/site-summary.ts';
-import { runStep } from '../shared/rollouts/steps.ts';
 import { tick } from '../shared/rollouts/tick.ts';
-import { putWait } from '../shared/rollouts/wait-store.ts';
-import { isPassed } from '../shared/rollouts/wave.ts';
 import { callerFor, enrol, infusionPump, message } from '../test/support/devices.ts';
 import { startDevicesTable } from '../test/support/devices-table.ts';
 import { createUnit, gateMeans } from '../test/support/gates.ts';

@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import { DeviceClass } from '../shared/devices/device.ts';
-import { DeferralReason } from '../shared/rollouts/deferral.ts';
 import { RolloutInput } from '../shared/rollouts/definition.ts';
+import { DeferralReason } from '../shared/rollouts/executions/deferral.ts';
+import { Ineligibility } from '../shared/rollouts/plan/selection.ts';
+import { packLoads, planKey } from '../shared/rollouts/plan/site-summary.ts';
 import { largestItemBytes } from '../shared/rollouts/rollout-store.ts';
-import { Ineligibility } from '../shared/rollouts/selection.ts';
-import { packLoads, planKey } from '../shared/rollouts/site-summary.ts';
 import { rolloutDefinition } from '../test/support/rollouts.ts';
 import { itemBytes } from './item-size.ts';
 

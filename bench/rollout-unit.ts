@@ -1,9 +1,9 @@
 import { Gate, type GateDecision, GateEffect } from '../shared/commands/gates/gate.ts';
 import { DeviceClass } from '../shared/devices/device.ts';
 import { type Calendar, nextOpening, type Span } from '../shared/places/windows.ts';
-import { admit, unitBudget } from '../shared/rollouts/admission.ts';
-import { asked, lateOf, offerHolds, offlineRelook, roundOf } from '../shared/rollouts/admission-round.ts';
-import { advance, type Execution, type ExecutionEvent, isFinal } from '../shared/rollouts/execution.ts';
+import { admit, unitBudget } from '../shared/rollouts/admission/admission.ts';
+import { asked, lateOf, offerHolds, offlineRelook, roundOf } from '../shared/rollouts/admission/admission-round.ts';
+import { advance, type Execution, type ExecutionEvent, isFinal } from '../shared/rollouts/executions/execution.ts';
 import { groupOf } from '../shared/rollouts/keys.ts';
 import { permitOf, type Rollout } from '../shared/rollouts/rollout.ts';
 import { Agenda } from '../test/support/agenda.ts';

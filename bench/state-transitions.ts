@@ -3,8 +3,8 @@ import type { Definition } from '../infra/state-machines/parts.ts';
 import { rolloutDefinition } from '../infra/state-machines/rollout.ts';
 import { siteRolloutDefinition } from '../infra/state-machines/site-rollout.ts';
 import { prepareDefinition } from '../local/services/states/definition.ts';
-import { devicesOfCall } from '../shared/rollouts/dispatch.ts';
-import { nextProgress, partsOf, progressAfter, type SiteProgress } from '../shared/rollouts/site-progress.ts';
+import { devicesOfCall } from '../shared/rollouts/machines/dispatch.ts';
+import { nextProgress, partsOf, progressAfter, type SiteProgress } from '../shared/rollouts/machines/site-progress.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 

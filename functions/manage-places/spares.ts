@@ -3,8 +3,8 @@ import { operation } from '../../shared/http/api.ts';
 import { parameter } from '../../shared/http/operation.ts';
 import { unitResource } from '../../shared/identity/resource.ts';
 import { placeOperations } from '../../shared/places/operations.ts';
-import { unitBudget } from '../../shared/rollouts/admission.ts';
-import { countByClass, listAway } from '../../shared/rollouts/spares-store.ts';
+import { unitBudget } from '../../shared/rollouts/admission/admission.ts';
+import { countByClass, listAway } from '../../shared/rollouts/admission/spares-store.ts';
 import type { Services } from './services.ts';
 import { requireUnit } from './units.ts';
 

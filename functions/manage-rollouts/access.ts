@@ -2,10 +2,10 @@ import { parameter } from '../../shared/http/operation.ts';
 import { problems } from '../../shared/http/problem.ts';
 import type { Caller } from '../../shared/identity/caller.ts';
 import { organization, type Resource, rolloutResource, siteResource } from '../../shared/identity/resource.ts';
-import { getControl } from '../../shared/rollouts/control-store.ts';
+import { getControl } from '../../shared/rollouts/gate/control-store.ts';
+import { listTallies } from '../../shared/rollouts/gate/tally-store.ts';
 import type { RolloutDefinition } from '../../shared/rollouts/rollout.ts';
 import { getRollout, type StoredRollout } from '../../shared/rollouts/rollout-store.ts';
-import { listTallies } from '../../shared/rollouts/tally-store.ts';
 import { rolloutView } from '../../shared/rollouts/view.ts';
 import type { Services } from './services.ts';
 

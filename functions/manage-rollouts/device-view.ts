@@ -1,10 +1,10 @@
-import { unitBudget } from '../../shared/rollouts/admission.ts';
-import { isFinal } from '../../shared/rollouts/execution.ts';
-import type { StoredExecution } from '../../shared/rollouts/execution-store.ts';
+import { unitBudget } from '../../shared/rollouts/admission/admission.ts';
+import { countOfClass, readAway } from '../../shared/rollouts/admission/spares-store.ts';
+import { isFinal } from '../../shared/rollouts/executions/execution.ts';
+import type { StoredExecution } from '../../shared/rollouts/executions/execution-store.ts';
 import { explain, type Surroundings } from '../../shared/rollouts/explain.ts';
 import { RolloutPlaces } from '../../shared/rollouts/places.ts';
 import type { StoredRollout } from '../../shared/rollouts/rollout-store.ts';
-import { countOfClass, readAway } from '../../shared/rollouts/spares-store.ts';
 import type { Services } from './services.ts';
 
 /**

@@ -9,7 +9,7 @@ import { taskAnswerer } from '../../shared/aws/task-answers.ts';
 import { serve } from '../../shared/http/api.ts';
 import { Guard } from '../../shared/identity/guard.ts';
 import { loadPolicies } from '../../shared/identity/policy-set.ts';
-import { PlanStore } from '../../shared/rollouts/plan-store.ts';
+import { PlanStore } from '../../shared/rollouts/plan/plan-store.ts';
 import { draftHandlers } from './drafts.ts';
 import { operateHandlers } from './operate.ts';
 import { planHandlers } from './plans.ts';

@@ -11,7 +11,7 @@ import { rolloutPartition } from '../../shared/rollouts/keys.ts';
 import { planningOf } from '../../shared/rollouts/manage.ts';
 import { rolloutOperations } from '../../shared/rollouts/operations.ts';
 import { RolloutPlaces, type UnitPlace } from '../../shared/rollouts/places.ts';
-import { planEntries, planView } from '../../shared/rollouts/plan-view.ts';
+import { planEntries, planView } from '../../shared/rollouts/plan/plan-view.ts';
 import {
   getSiteSummary,
   listSiteSummaries,

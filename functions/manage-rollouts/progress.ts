@@ -8,7 +8,7 @@ import {
   type ExecutionListOptions,
   listExecutions,
   type StoredExecution,
-} from '../../shared/rollouts/execution-store.ts';
+} from '../../shared/rollouts/executions/execution-store.ts';
 import { ExecutionGroup, rolloutPartition } from '../../shared/rollouts/keys.ts';
 import { rolloutOperations } from '../../shared/rollouts/operations.ts';
 import { listSiteSummaries } from '../../shared/rollouts/rollout-store.ts';

@@ -1,7 +1,7 @@
 import type { StartMachine } from '../../shared/aws/machine-starter.ts';
 import type { Guard } from '../../shared/identity/guard.ts';
-import type { AnswerMeans } from '../../shared/rollouts/answer-waits.ts';
-import type { PlanStore } from '../../shared/rollouts/plan-store.ts';
+import type { AnswerMeans } from '../../shared/rollouts/machines/answer-waits.ts';
+import type { PlanStore } from '../../shared/rollouts/plan/plan-store.ts';
 
 /** What the operations on rollouts work with. */
 export interface Services extends AnswerMeans {

@@ -5,9 +5,9 @@ import * as v from 'valibot';
 import { openTable, requiredEnvironment } from '../../shared/aws/dynamodb.ts';
 import { s3Objects } from '../../shared/aws/s3-objects.ts';
 import { describeFailure } from '../../shared/http/failure.ts';
-import { candidateSource } from '../../shared/rollouts/candidate-source.ts';
-import { PlanStore } from '../../shared/rollouts/plan-store.ts';
-import { giveUpPlan, type PlanEnd, type Planner, runPlan } from '../../shared/rollouts/run-plan.ts';
+import { candidateSource } from '../../shared/rollouts/plan/candidate-source.ts';
+import { PlanStore } from '../../shared/rollouts/plan/plan-store.ts';
+import { giveUpPlan, type PlanEnd, type Planner, runPlan } from '../../shared/rollouts/plan/run-plan.ts';
 
 const logger = new Logger();
 const devices = openTable(requiredEnvironment('DEVICES_TABLE'));

@@ -10,9 +10,9 @@ import { s3Objects } from '../../shared/aws/s3-objects.ts';
 import { taskAnswerer } from '../../shared/aws/task-answers.ts';
 import { describeFailure } from '../../shared/http/failure.ts';
 import { readInterlock } from '../../shared/interlock/settings.ts';
+import { runStep, StepRequest } from '../../shared/rollouts/machines/steps.ts';
 import { executionsOfSecond, paceBySite } from '../../shared/rollouts/pace.ts';
-import { PlanStore } from '../../shared/rollouts/plan-store.ts';
-import { runStep, StepRequest } from '../../shared/rollouts/steps.ts';
+import { PlanStore } from '../../shared/rollouts/plan/plan-store.ts';
 
 const logger = new Logger();
 const means = {

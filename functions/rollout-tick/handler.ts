@@ -10,7 +10,7 @@ import { taskAnswerer } from '../../shared/aws/task-answers.ts';
 import { describeFailure } from '../../shared/http/failure.ts';
 import { readInterlock } from '../../shared/interlock/settings.ts';
 import { executionsOfSecond, paceBySite } from '../../shared/rollouts/pace.ts';
-import { PlanStore } from '../../shared/rollouts/plan-store.ts';
+import { PlanStore } from '../../shared/rollouts/plan/plan-store.ts';
 import { tick } from '../../shared/rollouts/tick.ts';
 
 const logger = new Logger();

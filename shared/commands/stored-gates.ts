@@ -8,7 +8,7 @@ import { defaultLimits, isLimited } from '../limits/limits.ts';
 import { getLimits, readBreakGlassWindows, readTypeWindows, windowParts } from '../limits/store.ts';
 import { type BreakGlass, reviewHours } from '../reviews/review.ts';
 import { reviewPart } from '../reviews/store.ts';
-import type { RolloutGrant } from '../rollouts/update-order.ts';
+import type { RolloutGrant } from '../rollouts/admission/update-order.ts';
 import type { CommandType, StoredCommand } from './command.ts';
 import { approvalDecision, destructiveTypes } from './gates/approval.ts';
 import { Gate } from './gates/gate.ts';

@@ -1,6 +1,6 @@
 import type { Device } from '../devices/device.ts';
 import { longestDelay } from '../devices/report-time.ts';
-import { installedVersion } from '../rollouts/installed-version.ts';
+import { installedVersion } from '../rollouts/plan/installed-version.ts';
 import type { Artifact } from '../rollouts/rollout.ts';
 import { type CommandStatus, CommandType, type StoredCommand } from './command.ts';
 

@@ -15,7 +15,7 @@ import { validate } from '../http/validate.ts';
 import { interlockGate } from '../interlock/command-gate.ts';
 import type { InterlockSettings } from '../interlock/settings.ts';
 import { type BreakGlass, breakGlassMinutes } from '../reviews/review.ts';
-import type { RolloutGrant } from '../rollouts/update-order.ts';
+import type { RolloutGrant } from '../rollouts/admission/update-order.ts';
 import { type Command, type CommandId, CommandStatus, isRolloutType, type StoredCommand } from './command.ts';
 import { isOverdue, shown } from './expiry.ts';
 import {

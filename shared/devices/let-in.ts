@@ -2,7 +2,12 @@ import { type CommandId, CommandType, type StoredCommand } from '../commands/com
 import { type GateDecision, GateEffect } from '../commands/gates/gate.ts';
 import { withLatest } from '../interlock/gate.ts';
 import type { PlaceOf } from '../places/facts.ts';
-import { type AdmissionTables, admitActivation, type HandOut, type LetIn } from '../rollouts/admit-activation.ts';
+import {
+  type AdmissionTables,
+  admitActivation,
+  type HandOut,
+  type LetIn,
+} from '../rollouts/admission/admit-activation.ts';
 import { type CheckIn, handedOut, settle } from './check-in.ts';
 import type { Holds } from './hold-back.ts';
 import { holdWhileUpdating, leaseSpare, takesAway, takesSpare } from './spare-lease.ts';

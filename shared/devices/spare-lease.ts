@@ -5,10 +5,8 @@ import { type CommandStatus, CommandType, type StoredCommand } from '../commands
 import { Gate, type GateDecision, GateEffect, type GateInput } from '../commands/gates/gate.ts';
 import { changePart } from '../commands/store.ts';
 import { Disruption, disruptionOf, isPersonal } from '../interlock/disruption.ts';
-import { relook, unitBudget } from '../rollouts/admission.ts';
-import type { AdmissionTables, HandOut, LetIn } from '../rollouts/admit-activation.ts';
-import { getExecution } from '../rollouts/execution-store.ts';
-import { getRollout } from '../rollouts/rollout-store.ts';
+import { relook, unitBudget } from '../rollouts/admission/admission.ts';
+import type { AdmissionTables, HandOut, LetIn } from '../rollouts/admission/admit-activation.ts';
 import {
   type Away,
   countOfClass,
@@ -17,7 +15,9 @@ import {
   type SparesPlace,
   settleAway,
   takeSparePart,
-} from '../rollouts/spares-store.ts';
+} from '../rollouts/admission/spares-store.ts';
+import { getExecution } from '../rollouts/executions/execution-store.ts';
+import { getRollout } from '../rollouts/rollout-store.ts';
 import type { Device, DeviceId } from './device.ts';
 import { transact } from './store.ts';
 

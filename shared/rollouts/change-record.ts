@@ -1,8 +1,8 @@
 import type { AuditEntry, AuditItem } from '../audit/record.ts';
 import { auditRecord } from '../audit/record.ts';
+import type { WaveStatus } from './gate/wave.ts';
 import { rolloutPartition } from './keys.ts';
 import type { Rollout, RolloutEvent } from './rollout.ts';
-import type { WaveStatus } from './wave.ts';
 
 /** Who changes a rollout, and why. */
 export type Changer = Pick<AuditEntry, 'actor'> & Partial<Pick<AuditEntry, 'policyIds' | 'reason' | 'siteId'>>;

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { WritePart } from '../devices/store.ts';
-import { answerWaits } from './answer-waits.ts';
 import { changeRecord } from './change-record.ts';
 import { type Engine, engineActor } from './engine.ts';
+import { answerWaits } from './machines/answer-waits.ts';
 import { advanceRollout, type Rollout, type RolloutEvent } from './rollout.ts';
 import { getRollout, type StoredRollout, saveRollout } from './rollout-store.ts';
 

@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import { DeviceClass } from '../devices/device.ts';
 import { SiteId, UnitId } from '../places/place.ts';
-import { defaultGate } from './gate.ts';
-import { RolloutOrder } from './order.ts';
-import type { TestSettings } from './sprt.ts';
-import { defaultWaves, problemsOf } from './wave-definition.ts';
+import { defaultGate } from './gate/gate.ts';
+import type { TestSettings } from './gate/sprt.ts';
+import { defaultWaves, problemsOf } from './gate/wave-definition.ts';
+import { RolloutOrder } from './plan/order.ts';
 
 const text = (most: number, description: string) =>
   v.pipe(

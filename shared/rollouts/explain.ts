@@ -1,11 +1,11 @@
 import { timestamp } from '../clock.ts';
 import { type Calendar, isOpen, nextOpening } from '../places/windows.ts';
-import { relook } from './admission.ts';
-import { DeferralReason } from './deferral.ts';
-import { deadlineOf, defaultLimits, type Execution, FailureClass, isFinal } from './execution.ts';
+import { relook } from './admission/admission.ts';
+import { DeferralReason } from './executions/deferral.ts';
+import { deadlineOf, defaultLimits, type Execution, FailureClass, isFinal } from './executions/execution.ts';
+import { isPassed } from './gate/wave.ts';
+import { Ineligibility } from './plan/selection.ts';
 import { permitOf, type Rollout } from './rollout.ts';
-import { Ineligibility } from './selection.ts';
-import { isPassed } from './wave.ts';
 
 /** What is known of the unit in which a device waits. */
 export interface Surroundings {

@@ -1,4 +1,4 @@
-import { type Execution, type ExecutionStatus, isFinal } from './execution.ts';
+import { type Execution, type ExecutionStatus, isFinal } from './executions/execution.ts';
 
 /**
  * Keys of rollouts in both tables (docs/tables.md). What lies in a device's partition sorts before `HEAD`, so that a

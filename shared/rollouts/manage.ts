@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { ulid } from 'ulid';
 import { type ProblemError, problems } from '../http/problem.ts';
-import type { Outcome } from './outcome.ts';
-import { RefusalKind } from './outcome.ts';
+import type { Outcome } from './executions/outcome.ts';
+import { RefusalKind } from './executions/outcome.ts';
 import { type Rollout, type RolloutEvent, rolloutOrigins } from './rollout.ts';
 import type { PlanState, StoredRollout } from './rollout-store.ts';
 

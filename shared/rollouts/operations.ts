@@ -1,11 +1,11 @@
 import * as v from 'valibot';
 import { DeviceClass } from '../devices/device.ts';
 import { PageQuery, pageEntries, pageOf } from '../http/page.ts';
-import { DeferralReason } from './deferral.ts';
 import { RolloutInput } from './definition.ts';
-import { GateReason } from './gate.ts';
-import { Ineligibility } from './selection.ts';
-import { Verdict } from './sprt.ts';
+import { DeferralReason } from './executions/deferral.ts';
+import { GateReason } from './gate/gate.ts';
+import { Verdict } from './gate/sprt.ts';
+import { Ineligibility } from './plan/selection.ts';
 
 const tag = 'Rollouts';
 const time = v.pipe(v.string(), v.isoTimestamp());

@@ -3,8 +3,8 @@ import { factsOf } from '../places/facts.ts';
 import type { Spares, Unit } from '../places/place.ts';
 import { PlaceStore } from '../places/store.ts';
 import { type Calendar, isOpen } from '../places/windows.ts';
+import type { SiteSummary } from './plan/site-summary.ts';
 import type { Rollout } from './rollout.ts';
-import type { SiteSummary } from './site-summary.ts';
 
 /** What a rollout needs to know of a unit. */
 export interface UnitPlace {

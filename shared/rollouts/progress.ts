@@ -2,17 +2,17 @@ import * as v from 'valibot';
 import type { Item } from '../aws/errors.ts';
 import { isRolloutType, type StoredCommand } from '../commands/command.ts';
 import { commandOf } from '../commands/store.ts';
-import { changeExecution } from './change-execution.ts';
-import { eventFor, safetyOf } from './command-events.ts';
+import { type RoundPlace, runRound } from './admission/run-round.ts';
 import type { Engine } from './engine.ts';
-import { isFinal, mustGoBack } from './execution.ts';
-import { executionOf, getExecution, type StoredExecution } from './execution-store.ts';
+import { changeExecution } from './executions/change-execution.ts';
+import { eventFor, safetyOf } from './executions/command-events.ts';
+import { isFinal, mustGoBack } from './executions/execution.ts';
+import { executionOf, getExecution, type StoredExecution } from './executions/execution-store.ts';
+import { judgeRollout } from './gate/judge-wave.ts';
+import { countExecutions } from './gate/tally-store.ts';
 import { inParallel } from './in-parallel.ts';
-import { judgeRollout } from './judge-wave.ts';
-import { sendBack } from './roll-back-dispatch.ts';
-import { type RoundPlace, runRound } from './run-round.ts';
+import { sendBack } from './machines/roll-back-dispatch.ts';
 import { stopForSafety } from './safety-stop.ts';
-import { countExecutions } from './tally-store.ts';
 
 /** The body of a message of the queue `rollout-changes`: an item of the Devices table as it is after a change. */
 export const RolloutChange = v.object({

@@ -5,8 +5,8 @@ import { cancellationsOf, type Item, isConditionFailed } from '../aws/errors.ts'
 import { retryContention } from '../aws/retry.ts';
 import { auditPart, transact, type WritePart } from '../devices/store.ts';
 import { rolloutPartition, rolloutSortKeys, sitePrefix } from './keys.ts';
+import { type PackedLoads, packLoads, type SiteSummary, unpackLoads } from './plan/site-summary.ts';
 import type { Rollout, RolloutState } from './rollout.ts';
-import { type PackedLoads, packLoads, type SiteSummary, unpackLoads } from './site-summary.ts';
 
 /** How far the planning of a rollout is. */
 export interface PlanState {

@@ -1,12 +1,12 @@
 import { timestamp } from '../clock.ts';
-import type { Permit } from './admission.ts';
-import type { Execution } from './execution.ts';
-import type { SafetyEvent } from './gate.ts';
-import type { RolloutOrder } from './order.ts';
-import { changed, type Outcome, RefusalKind, refused } from './outcome.ts';
-import type { Selection } from './selection.ts';
-import { admits, advanceWave, isPassed, type Wave, type WaveEvent } from './wave.ts';
-import { problemsOf, type WaveDefinition } from './wave-definition.ts';
+import type { Permit } from './admission/admission.ts';
+import type { Execution } from './executions/execution.ts';
+import { changed, type Outcome, RefusalKind, refused } from './executions/outcome.ts';
+import type { SafetyEvent } from './gate/gate.ts';
+import { admits, advanceWave, isPassed, type Wave, type WaveEvent } from './gate/wave.ts';
+import { problemsOf, type WaveDefinition } from './gate/wave-definition.ts';
+import type { RolloutOrder } from './plan/order.ts';
+import type { Selection } from './plan/selection.ts';
 
 /** What is brought to the devices. */
 export interface Artifact {

@@ -2,8 +2,8 @@ import { AlertKind, alertPart } from '../alerts/alert.ts';
 import { raise } from '../alerts/store.ts';
 import { changeRollout } from './change-rollout.ts';
 import type { Engine } from './engine.ts';
-import type { SafetyEvent } from './gate.ts';
-import { rolloutAlert } from './judge-wave.ts';
+import type { SafetyEvent } from './gate/gate.ts';
+import { rolloutAlert } from './gate/judge-wave.ts';
 import { type Rollout, rolloutOrigins, stoppedBy } from './rollout.ts';
 
 /**

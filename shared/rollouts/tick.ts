@@ -1,15 +1,27 @@
 import type { StartMachine } from '../aws/machine-starter.ts';
 import { nextOpening } from '../places/windows.ts';
-import { answerWaits } from './answer-waits.ts';
+import { type RoundPlace, runRound } from './admission/run-round.ts';
 import { changeRollout } from './change-rollout.ts';
-import { sampleControl } from './control-sample.ts';
 import type { Engine } from './engine.ts';
-import { isFinalState } from './execution.ts';
+import { isFinalState } from './executions/execution.ts';
+import {
+  type BackSurvey,
+  endOverdue,
+  isEmpty,
+  returnDevices,
+  surveyBack,
+  withdraw,
+} from './executions/tick-executions.ts';
+import { sampleControl } from './gate/control-sample.ts';
+import { endedIn, judgeRollout, openWave } from './gate/judge-wave.ts';
+import { listTallies } from './gate/tally-store.ts';
 import { inParallel } from './in-parallel.ts';
-import { endedIn, judgeRollout, openWave } from './judge-wave.ts';
-import { backMachineName, machineName } from './machine-names.ts';
+import { answerWaits } from './machines/answer-waits.ts';
+import { backMachineName, machineName } from './machines/machine-names.ts';
+import { listWaits } from './machines/wait-store.ts';
 import { anyOpen, calendarsOfWave, distinct, RolloutPlaces } from './places.ts';
-import type { PlanStore } from './plan-store.ts';
+import type { PlanStore } from './plan/plan-store.ts';
+import type { SiteSummary } from './plan/site-summary.ts';
 import type { Rollout, RolloutEvent } from './rollout.ts';
 import {
   forgetEnded,
@@ -19,11 +31,6 @@ import {
   listSiteSummaries,
   type StoredRollout,
 } from './rollout-store.ts';
-import { type RoundPlace, runRound } from './run-round.ts';
-import type { SiteSummary } from './site-summary.ts';
-import { listTallies } from './tally-store.ts';
-import { type BackSurvey, endOverdue, isEmpty, returnDevices, surveyBack, withdraw } from './tick-executions.ts';
-import { listWaits } from './wait-store.ts';
 
 /** What the clock drives rollouts with. */
 export interface TickMeans extends Engine {

@@ -1,12 +1,12 @@
-import type { Comparison } from './control.ts';
-import { judge, successesMissing } from './gate.ts';
-import { worstShareAfter } from './intervals.ts';
-import { evidenceOfWave } from './judge-wave.ts';
+import type { Comparison } from './gate/control.ts';
+import { judge, successesMissing } from './gate/gate.ts';
+import { worstShareAfter } from './gate/intervals.ts';
+import { evidenceOfWave } from './gate/judge-wave.ts';
+import { sequentialTest } from './gate/sprt.ts';
+import type { WaveTally } from './gate/tally.ts';
+import { isPassed, type Wave } from './gate/wave.ts';
 import type { Rollout } from './rollout.ts';
 import type { StoredRollout } from './rollout-store.ts';
-import { sequentialTest } from './sprt.ts';
-import type { WaveTally } from './tally.ts';
-import { isPassed, type Wave } from './wave.ts';
 
 /** What is counted of a rollout, beside the rollout itself. */
 export interface Progress {

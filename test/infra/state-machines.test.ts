@@ -2,7 +2,7 @@ import type { Definition, State } from '../../infra/state-machines/parts.ts';
 import { waitSeconds } from '../../infra/state-machines/parts.ts';
 import { rolloutDefinition } from '../../infra/state-machines/rollout.ts';
 import { siteRolloutDefinition, turnsOfExecution } from '../../infra/state-machines/site-rollout.ts';
-import { sitesOfPart } from '../../shared/rollouts/site-progress.ts';
+import { sitesOfPart } from '../../shared/rollouts/machines/site-progress.ts';
 
 /** What Step Functions takes: an execution with more events fails. */
 const mostEvents = 25_000;

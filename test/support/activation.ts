@@ -2,7 +2,8 @@ import { auditRecord } from '../../shared/audit/record.ts';
 import type { Command } from '../../shared/commands/command.ts';
 import { queueCommand } from '../../shared/commands/writer.ts';
 import type { Device } from '../../shared/devices/device.ts';
-import { type StoredExecution, startExecution } from '../../shared/rollouts/execution-store.ts';
+import { activationOrder } from '../../shared/rollouts/admission/update-order.ts';
+import { type StoredExecution, startExecution } from '../../shared/rollouts/executions/execution-store.ts';
 import { rolloutPartition } from '../../shared/rollouts/keys.ts';
 import {
   advanceRollout,
@@ -11,7 +12,6 @@ import {
   type RolloutEvent,
 } from '../../shared/rollouts/rollout.ts';
 import { createRollout, type StoredRollout } from '../../shared/rollouts/rollout-store.ts';
-import { activationOrder } from '../../shared/rollouts/update-order.ts';
 import type { DevicesTable } from './devices-table.ts';
 import { rolloutDefinition, storedExecution, storedRollout } from './rollouts.ts';
 

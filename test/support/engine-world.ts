@@ -8,18 +8,23 @@ import { serveCheckIn } from '../../shared/devices/serve-check-in.ts';
 import { getDevice } from '../../shared/devices/store.ts';
 import type { WeeklyWindow } from '../../shared/places/calendar.ts';
 import type { CheckInMessage } from '../../shared/protocols/agent/messages.ts';
+import { readAway } from '../../shared/rollouts/admission/spares-store.ts';
+import { downloadOrder } from '../../shared/rollouts/admission/update-order.ts';
 import type { Engine } from '../../shared/rollouts/engine.ts';
-import { isFinal } from '../../shared/rollouts/execution.ts';
+import { isFinal } from '../../shared/rollouts/executions/execution.ts';
 import {
   executionOf,
   getExecution,
   type StoredExecution,
   startExecution,
-} from '../../shared/rollouts/execution-store.ts';
-import { gateFor } from '../../shared/rollouts/gate.ts';
+} from '../../shared/rollouts/executions/execution-store.ts';
+import { gateFor } from '../../shared/rollouts/gate/gate.ts';
+import { isPassed } from '../../shared/rollouts/gate/wave.ts';
 import { rolloutPartition } from '../../shared/rollouts/keys.ts';
-import { digestOf, type PlannedDevice, type SitePlan } from '../../shared/rollouts/plan.ts';
-import { PlanStore } from '../../shared/rollouts/plan-store.ts';
+import { putWait, type Wait } from '../../shared/rollouts/machines/wait-store.ts';
+import { digestOf, type PlannedDevice, type SitePlan } from '../../shared/rollouts/plan/plan.ts';
+import { PlanStore } from '../../shared/rollouts/plan/plan-store.ts';
+import { summaryOf } from '../../shared/rollouts/plan/site-summary.ts';
 import { applyChanges, type RolloutChange } from '../../shared/rollouts/progress.ts';
 import type { RolloutDefinition, RolloutEvent } from '../../shared/rollouts/rollout.ts';
 import {
@@ -29,12 +34,7 @@ import {
   type StoredRollout,
   saveRollout,
 } from '../../shared/rollouts/rollout-store.ts';
-import { summaryOf } from '../../shared/rollouts/site-summary.ts';
-import { readAway } from '../../shared/rollouts/spares-store.ts';
 import { type TickMeans, tick } from '../../shared/rollouts/tick.ts';
-import { downloadOrder } from '../../shared/rollouts/update-order.ts';
-import { putWait, type Wait } from '../../shared/rollouts/wait-store.ts';
-import { isPassed } from '../../shared/rollouts/wave.ts';
 import { after } from './activation.ts';
 import { callerFor, enrol, infusionPump, message } from './devices.ts';
 import type { DevicesTable } from './devices-table.ts';

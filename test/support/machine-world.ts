@@ -11,12 +11,15 @@ import { oneShotScheduler } from '../../shared/aws/one-shot-scheduler.ts';
 import { taskAnswerer } from '../../shared/aws/task-answers.ts';
 import type { Device } from '../../shared/devices/device.ts';
 import type { WeeklyWindow } from '../../shared/places/calendar.ts';
-import { answerWaits } from '../../shared/rollouts/answer-waits.ts';
-import { getExecution, type StoredExecution } from '../../shared/rollouts/execution-store.ts';
-import { gateFor } from '../../shared/rollouts/gate.ts';
+import { getExecution, type StoredExecution } from '../../shared/rollouts/executions/execution-store.ts';
+import { gateFor } from '../../shared/rollouts/gate/gate.ts';
 import { rolloutPartition } from '../../shared/rollouts/keys.ts';
-import { digestOf, type PlannedDevice, planDigest, type SitePlan } from '../../shared/rollouts/plan.ts';
-import { PlanStore } from '../../shared/rollouts/plan-store.ts';
+import { answerWaits } from '../../shared/rollouts/machines/answer-waits.ts';
+import { runStep, type StepMeans, StepRequest } from '../../shared/rollouts/machines/steps.ts';
+import { listWaits, type Wait } from '../../shared/rollouts/machines/wait-store.ts';
+import { digestOf, type PlannedDevice, planDigest, type SitePlan } from '../../shared/rollouts/plan/plan.ts';
+import { PlanStore } from '../../shared/rollouts/plan/plan-store.ts';
+import { planKey, summaryOf } from '../../shared/rollouts/plan/site-summary.ts';
 import type { RolloutDefinition, RolloutEvent } from '../../shared/rollouts/rollout.ts';
 import {
   createRollout,
@@ -25,9 +28,6 @@ import {
   type StoredRollout,
   saveRollout,
 } from '../../shared/rollouts/rollout-store.ts';
-import { planKey, summaryOf } from '../../shared/rollouts/site-summary.ts';
-import { runStep, type StepMeans, StepRequest } from '../../shared/rollouts/steps.ts';
-import { listWaits, type Wait } from '../../shared/rollouts/wait-store.ts';
 import { Harness } from '../integration/local/services/harness.ts';
 import { after } from './activation.ts';
 import { enrol, infusionPump } from './devices.ts';

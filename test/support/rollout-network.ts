@@ -12,7 +12,7 @@ import type { DeviceMemory, MemoryStore } from '../../local/devices/state.ts';
 import { usageAt } from '../../local/devices/usage.ts';
 import { type RunningClock, runningClock } from '../../local/runtime/clock.ts';
 import { type DeviceId, deviceIdOf } from '../../shared/devices/device.ts';
-import { gateFor } from '../../shared/rollouts/gate.ts';
+import { gateFor } from '../../shared/rollouts/gate/gate.ts';
 import { openDirectory } from './cloud-tables.ts';
 import { type LocalCloud, startLocalCloud } from './local-cloud.ts';
 

@@ -1,9 +1,9 @@
 import type { Objects } from '../../shared/aws/s3-objects.ts';
 import { DeviceClass } from '../../shared/devices/device.ts';
-import type { StoredExecution } from '../../shared/rollouts/execution-store.ts';
+import type { StoredExecution } from '../../shared/rollouts/executions/execution-store.ts';
+import { defaultWaves } from '../../shared/rollouts/gate/wave-definition.ts';
 import { draftRollout, type RolloutDefinition } from '../../shared/rollouts/rollout.ts';
 import type { StoredRollout } from '../../shared/rollouts/rollout-store.ts';
-import { defaultWaves } from '../../shared/rollouts/wave-definition.ts';
 
 /** When tests of rollouts begin. */
 export const rolloutBegin = Date.parse('2027-03-02T20:00:00.000Z');

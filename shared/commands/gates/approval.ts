@@ -2,7 +2,7 @@ import { type Approval, ApprovalState, hashOf, stateOf } from '../../approvals/a
 import { canonicalJson } from '../../canonical-json.ts';
 import type { DeviceId } from '../../devices/device.ts';
 import type { BreakGlass } from '../../reviews/review.ts';
-import { flawOfGrant, type RolloutGrant } from '../../rollouts/update-order.ts';
+import { flawOfGrant, type RolloutGrant } from '../../rollouts/admission/update-order.ts';
 import { CommandType, isRolloutType, type RolloutCommandType } from '../command.ts';
 import { Gate, type GateDecision, GateEffect } from './gate.ts';
 

@@ -10,7 +10,7 @@ import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { PlaceLookup } from '../../../shared/places/lookup.ts';
 import { PlaceStore } from '../../../shared/places/store.ts';
-import { takeSparePart } from '../../../shared/rollouts/spares-store.ts';
+import { takeSparePart } from '../../../shared/rollouts/admission/spares-store.ts';
 import { type ApiHandler, call, callerWith } from '../../support/api.ts';
 import { enrol, infusionPump } from '../../support/devices.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/test-database.ts';

@@ -15,20 +15,20 @@ import type { Caller } from '../../../shared/identity/caller.ts';
 import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { PlaceStore } from '../../../shared/places/store.ts';
-import { candidateSource } from '../../../shared/rollouts/candidate-source.ts';
+import { readAway, takeSparePart } from '../../../shared/rollouts/admission/spares-store.ts';
 import {
   getExecuted,
   getExecution,
   type StoredExecution,
   saveExecution,
   startExecution,
-} from '../../../shared/rollouts/execution-store.ts';
-import { PlanStore } from '../../../shared/rollouts/plan-store.ts';
+} from '../../../shared/rollouts/executions/execution-store.ts';
+import { countExecutions } from '../../../shared/rollouts/gate/tally-store.ts';
+import { putWait } from '../../../shared/rollouts/machines/wait-store.ts';
+import { candidateSource } from '../../../shared/rollouts/plan/candidate-source.ts';
+import { PlanStore } from '../../../shared/rollouts/plan/plan-store.ts';
+import { type Planner, runPlan } from '../../../shared/rollouts/plan/run-plan.ts';
 import { getRollout, saveRollout } from '../../../shared/rollouts/rollout-store.ts';
-import { type Planner, runPlan } from '../../../shared/rollouts/run-plan.ts';
-import { readAway, takeSparePart } from '../../../shared/rollouts/spares-store.ts';
-import { countExecutions } from '../../../shared/rollouts/tally-store.ts';
-import { putWait } from '../../../shared/rollouts/wait-store.ts';
 import { type ApiHandler, call, callerWith, freshMfa, type TestAnswer } from '../../support/api.ts';
 import { enrol, infusionPump } from '../../support/devices.ts';
 import { memoryObjects, storedExecution } from '../../support/rollouts.ts';

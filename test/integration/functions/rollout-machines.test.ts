@@ -14,9 +14,9 @@ import {
   type StoredExecution,
   saveExecution,
   startExecution,
-} from '../../../shared/rollouts/execution-store.ts';
-import { backMachineName } from '../../../shared/rollouts/machine-names.ts';
-import { countExecutions, listTallies } from '../../../shared/rollouts/tally-store.ts';
+} from '../../../shared/rollouts/executions/execution-store.ts';
+import { countExecutions, listTallies } from '../../../shared/rollouts/gate/tally-store.ts';
+import { backMachineName } from '../../../shared/rollouts/machines/machine-names.ts';
 import { type DevicesTable, startDevicesTable } from '../../support/devices-table.ts';
 import { MachineWorld } from '../../support/machine-world.ts';
 import { storedExecution } from '../../support/rollouts.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { gateFor } from '../../../shared/rollouts/gate.ts';
+import { gateFor } from '../../../shared/rollouts/gate/gate.ts';
 import { eventually, LoopCloud } from '../../support/loop-cloud.ts';
 import { commandsOf, LoopDevice } from '../../support/loop-device.ts';
 

@@ -1,4 +1,4 @@
-import { defaultGate, gateFor } from '../../../shared/rollouts/gate.ts';
+import { defaultGate, gateFor } from '../../../shared/rollouts/gate/gate.ts';
 import { eventually } from '../../support/loop-cloud.ts';
 import { firmware, mostAtOnce, RolloutNetwork, type RolloutShown, type Ward } from '../../support/rollout-network.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { seeded } from '../../../local/devices/seeded.ts';
 import { openStore } from '../../../local/runtime/store.ts';
-import { gateFor } from '../../../shared/rollouts/gate.ts';
+import { gateFor } from '../../../shared/rollouts/gate/gate.ts';
 import { eventually } from '../../support/loop-cloud.ts';
 import { firmware, freePorts, mostAtOnce, RolloutNetwork } from '../../support/rollout-network.ts';
 

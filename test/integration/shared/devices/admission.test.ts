@@ -5,11 +5,15 @@ import type { Device } from '../../../../shared/devices/device.ts';
 import { serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
 import { transact } from '../../../../shared/devices/store.ts';
 import type { CheckInMessage } from '../../../../shared/protocols/agent/messages.ts';
-import { advance } from '../../../../shared/rollouts/execution.ts';
-import { getExecution, type StoredExecution, saveExecution } from '../../../../shared/rollouts/execution-store.ts';
+import { readAway, releaseSparePart } from '../../../../shared/rollouts/admission/spares-store.ts';
+import { advance } from '../../../../shared/rollouts/executions/execution.ts';
+import {
+  getExecution,
+  type StoredExecution,
+  saveExecution,
+} from '../../../../shared/rollouts/executions/execution-store.ts';
 import type { RolloutEvent } from '../../../../shared/rollouts/rollout.ts';
 import { getRollout, type StoredRollout, saveRollout } from '../../../../shared/rollouts/rollout-store.ts';
-import { readAway, releaseSparePart } from '../../../../shared/rollouts/spares-store.ts';
 import { after, armedDevice, runningRollout } from '../../../support/activation.ts';
 import { callerFor, enrol, infusionPump, message, queue } from '../../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';

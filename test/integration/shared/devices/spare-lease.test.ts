@@ -6,7 +6,7 @@ import { type Device, DeviceClass } from '../../../../shared/devices/device.ts';
 import { serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
 import { transact } from '../../../../shared/devices/store.ts';
 import type { CheckInMessage } from '../../../../shared/protocols/agent/messages.ts';
-import { readAway, takeSparePart } from '../../../../shared/rollouts/spares-store.ts';
+import { readAway, takeSparePart } from '../../../../shared/rollouts/admission/spares-store.ts';
 import { callerFor, enrol, infusionPump, message, queue, start } from '../../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';
 import { createUnit, gateMeans } from '../../../support/gates.ts';

@@ -1,17 +1,17 @@
 import { auditRecord } from '../../../../shared/audit/record.ts';
 import { weekdays } from '../../../../shared/places/calendar.ts';
-import { putControl } from '../../../../shared/rollouts/control-store.ts';
-import { backMachineName } from '../../../../shared/rollouts/machine-names.ts';
-import { backBegins, dispatchBack } from '../../../../shared/rollouts/roll-back-dispatch.ts';
+import { readAway } from '../../../../shared/rollouts/admission/spares-store.ts';
+import { putControl } from '../../../../shared/rollouts/gate/control-store.ts';
+import { backMachineName } from '../../../../shared/rollouts/machines/machine-names.ts';
+import { backBegins, dispatchBack } from '../../../../shared/rollouts/machines/roll-back-dispatch.ts';
+import { listWaits } from '../../../../shared/rollouts/machines/wait-store.ts';
 import {
   createRollout,
   getRollout,
   listEndedRollouts,
   saveRollout,
 } from '../../../../shared/rollouts/rollout-store.ts';
-import { readAway } from '../../../../shared/rollouts/spares-store.ts';
 import { tick } from '../../../../shared/rollouts/tick.ts';
-import { listWaits } from '../../../../shared/rollouts/wait-store.ts';
 import { after } from '../../../support/activation.ts';
 import { type DevicesTable, startDevicesTable } from '../../../support/devices-table.ts';
 import { EngineWorld } from '../../../support/engine-world.ts';

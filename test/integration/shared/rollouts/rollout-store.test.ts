@@ -3,6 +3,8 @@ import { readTrail } from '../../../../shared/audit/store.ts';
 import type { Table } from '../../../../shared/aws/dynamodb.ts';
 import { DeviceClass } from '../../../../shared/devices/device.ts';
 import { rolloutPartition } from '../../../../shared/rollouts/keys.ts';
+import { deleteWait, listWaits, putWait, type Wait } from '../../../../shared/rollouts/machines/wait-store.ts';
+import { planKey, type SiteSummary } from '../../../../shared/rollouts/plan/site-summary.ts';
 import type { RolloutState } from '../../../../shared/rollouts/rollout.ts';
 import {
   createRollout,
@@ -18,8 +20,6 @@ import {
   type StoredRollout,
   saveRollout,
 } from '../../../../shared/rollouts/rollout-store.ts';
-import { planKey, type SiteSummary } from '../../../../shared/rollouts/site-summary.ts';
-import { deleteWait, listWaits, putWait, type Wait } from '../../../../shared/rollouts/wait-store.ts';
 import { rolloutBegin, rolloutDefinition, storedRollout } from '../../../support/rollouts.ts';
 import { startTestDatabase, type TestDatabase } from '../../../support/test-database.ts';
 

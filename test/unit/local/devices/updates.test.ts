@@ -3,7 +3,7 @@ import { planFor } from '../../../../local/devices/behaviour.ts';
 import type { DeviceProfile } from '../../../../local/devices/profile.ts';
 import { SimulatedMachine } from '../../../../local/devices/simulated-machine.ts';
 import type { DeviceMemory } from '../../../../local/devices/state.ts';
-import { installedVersion } from '../../../../shared/rollouts/installed-version.ts';
+import { installedVersion } from '../../../../shared/rollouts/plan/installed-version.ts';
 import type { Artifact } from '../../../../shared/rollouts/rollout.ts';
 import { profile } from './profiles.ts';
 

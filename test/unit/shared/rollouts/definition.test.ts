@@ -3,9 +3,9 @@ import * as v from 'valibot';
 import { ProblemError } from '../../../../shared/http/problem.ts';
 import { validate } from '../../../../shared/http/validate.ts';
 import { RolloutInput } from '../../../../shared/rollouts/definition.ts';
-import { defaultGate } from '../../../../shared/rollouts/gate.ts';
+import { defaultGate } from '../../../../shared/rollouts/gate/gate.ts';
+import { defaultWaves } from '../../../../shared/rollouts/gate/wave-definition.ts';
 import type { RolloutDefinition } from '../../../../shared/rollouts/rollout.ts';
-import { defaultWaves } from '../../../../shared/rollouts/wave-definition.ts';
 
 const unit = (n: number) => `u-${String(n).padStart(26, '0')}`;
 const least = {

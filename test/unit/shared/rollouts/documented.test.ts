@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { DeferralReason } from '../../../../shared/rollouts/deferral.ts';
-import { FailureClass } from '../../../../shared/rollouts/execution.ts';
-import { worstShareAfter } from '../../../../shared/rollouts/intervals.ts';
-import { Ineligibility } from '../../../../shared/rollouts/selection.ts';
-import { cleanDevicesToPromote } from '../../../../shared/rollouts/sprt.ts';
-import { defaultWaves } from '../../../../shared/rollouts/wave-definition.ts';
+import { DeferralReason } from '../../../../shared/rollouts/executions/deferral.ts';
+import { FailureClass } from '../../../../shared/rollouts/executions/execution.ts';
+import { worstShareAfter } from '../../../../shared/rollouts/gate/intervals.ts';
+import { cleanDevicesToPromote } from '../../../../shared/rollouts/gate/sprt.ts';
+import { defaultWaves } from '../../../../shared/rollouts/gate/wave-definition.ts';
+import { Ineligibility } from '../../../../shared/rollouts/plan/selection.ts';
 
 const page = await readFile(new URL('../../../../docs/rollouts.md', import.meta.url), 'utf8');
 

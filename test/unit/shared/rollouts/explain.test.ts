@@ -1,11 +1,16 @@
 import fc from 'fast-check';
 import type { Calendar } from '../../../../shared/places/windows.ts';
-import { DeferralReason } from '../../../../shared/rollouts/deferral.ts';
-import { type Execution, type ExecutionStatus, FailureClass, isFinal } from '../../../../shared/rollouts/execution.ts';
+import { DeferralReason } from '../../../../shared/rollouts/executions/deferral.ts';
+import {
+  type Execution,
+  type ExecutionStatus,
+  FailureClass,
+  isFinal,
+} from '../../../../shared/rollouts/executions/execution.ts';
 import { explain, type Surroundings } from '../../../../shared/rollouts/explain.ts';
+import { defaultWaves } from '../../../../shared/rollouts/gate/wave-definition.ts';
+import { Ineligibility } from '../../../../shared/rollouts/plan/selection.ts';
 import { advanceRollout, draftRollout, type Rollout, type RolloutEvent } from '../../../../shared/rollouts/rollout.ts';
-import { Ineligibility } from '../../../../shared/rollouts/selection.ts';
-import { defaultWaves } from '../../../../shared/rollouts/wave-definition.ts';
 
 const now = Date.parse('2027-03-01T03:00:00Z');
 const iso = (at: number) => new Date(at).toISOString();

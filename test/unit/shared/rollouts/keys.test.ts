@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { DeviceClass } from '../../../../shared/devices/device.ts';
 import { endOfOpen, sortKeys } from '../../../../shared/devices/keys.ts';
-import type { ExecutionStatus } from '../../../../shared/rollouts/execution.ts';
+import type { ExecutionStatus } from '../../../../shared/rollouts/executions/execution.ts';
 import {
   countedSortKey,
   executedSortKey,

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { DeviceClass } from '../../../../shared/devices/device.ts';
-import { defaultGate, judge, type SafetyEvent } from '../../../../shared/rollouts/gate.ts';
+import { defaultGate, judge, type SafetyEvent } from '../../../../shared/rollouts/gate/gate.ts';
+import type { WaveEvent } from '../../../../shared/rollouts/gate/wave.ts';
+import { defaultWaves } from '../../../../shared/rollouts/gate/wave-definition.ts';
 import {
   advanceRollout,
   cloneRollout,
@@ -10,8 +12,6 @@ import {
   type RolloutDefinition,
   type RolloutEvent,
 } from '../../../../shared/rollouts/rollout.ts';
-import type { WaveEvent } from '../../../../shared/rollouts/wave.ts';
-import { defaultWaves } from '../../../../shared/rollouts/wave-definition.ts';
 
 const start = Date.parse('2027-03-01T00:00:00Z');
 const hour = 3_600_000;

@@ -1,5 +1,5 @@
-import { type Execution, isFinal } from '../../../../shared/rollouts/execution.ts';
-import { planSites } from '../../../../shared/rollouts/plan.ts';
+import { type Execution, isFinal } from '../../../../shared/rollouts/executions/execution.ts';
+import { planSites } from '../../../../shared/rollouts/plan/plan.ts';
 import type { Rollout } from '../../../../shared/rollouts/rollout.ts';
 import { days, type Fate, hour, minute, type Watch, World, zoneOf } from './world.ts';
 

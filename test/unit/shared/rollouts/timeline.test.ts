@@ -1,9 +1,9 @@
 import { type AuditRecord, auditRecord } from '../../../../shared/audit/record.ts';
 import { changeRecord } from '../../../../shared/rollouts/change-record.ts';
-import { judge } from '../../../../shared/rollouts/gate.ts';
+import { judge } from '../../../../shared/rollouts/gate/gate.ts';
+import { defaultWaves } from '../../../../shared/rollouts/gate/wave-definition.ts';
 import { advanceRollout, draftRollout, type Rollout, type RolloutEvent } from '../../../../shared/rollouts/rollout.ts';
 import { timelineEntry } from '../../../../shared/rollouts/timeline.ts';
-import { defaultWaves } from '../../../../shared/rollouts/wave-definition.ts';
 
 const start = Date.parse('2027-03-01T03:00:00Z');
 const waves = defaultWaves(['u-lab']);

@@ -2,8 +2,7 @@ import { Gate, type GateDecision, GateEffect } from '../../../../shared/commands
 import { DeviceClass } from '../../../../shared/devices/device.ts';
 import { weekdays } from '../../../../shared/places/calendar.ts';
 import { type Calendar, nextOpening, type Span } from '../../../../shared/places/windows.ts';
-import { admit, unitBudget } from '../../../../shared/rollouts/admission.ts';
-import { bakeEnd } from '../../../../shared/rollouts/bake.ts';
+import { admit, unitBudget } from '../../../../shared/rollouts/admission/admission.ts';
 import {
   advance,
   deadlineOf,
@@ -12,10 +11,13 @@ import {
   type ExecutionEvent,
   evidenceOf,
   isFinal,
-} from '../../../../shared/rollouts/execution.ts';
-import { judge } from '../../../../shared/rollouts/gate.ts';
-import { lotOf } from '../../../../shared/rollouts/order.ts';
-import { type PlannedDevice, planDigest, planSites } from '../../../../shared/rollouts/plan.ts';
+} from '../../../../shared/rollouts/executions/execution.ts';
+import { bakeEnd } from '../../../../shared/rollouts/gate/bake.ts';
+import { judge } from '../../../../shared/rollouts/gate/gate.ts';
+import { defaultWaves } from '../../../../shared/rollouts/gate/wave-definition.ts';
+import { lotOf } from '../../../../shared/rollouts/plan/order.ts';
+import { type PlannedDevice, planDigest, planSites } from '../../../../shared/rollouts/plan/plan.ts';
+import type { Candidate } from '../../../../shared/rollouts/plan/selection.ts';
 import {
   advanceRollout,
   draftRollout,
@@ -24,8 +26,6 @@ import {
   type RolloutDefinition,
   type RolloutEvent,
 } from '../../../../shared/rollouts/rollout.ts';
-import type { Candidate } from '../../../../shared/rollouts/selection.ts';
-import { defaultWaves } from '../../../../shared/rollouts/wave-definition.ts';
 import { Agenda } from '../../../support/agenda.ts';
 
 export const minute = 60_000;

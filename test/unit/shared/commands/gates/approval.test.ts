@@ -13,8 +13,12 @@ import {
   destructiveTypes,
 } from '../../../../../shared/commands/gates/approval.ts';
 import { defaultLimits } from '../../../../../shared/limits/limits.ts';
+import {
+  activationOrder,
+  downloadOrder,
+  type RolloutGrant,
+} from '../../../../../shared/rollouts/admission/update-order.ts';
 import type { RolloutState } from '../../../../../shared/rollouts/rollout.ts';
-import { activationOrder, downloadOrder, type RolloutGrant } from '../../../../../shared/rollouts/update-order.ts';
 
 const now = new Date('2026-03-02T08:00:00.000Z');
 const ids = ['d-1', 'd-2', 'd-3', 'd-4'];
