@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { resourcesOf, synthesized } from '../support/synthesized.ts';
+import { resourcesOf, synthesizedUnchecked } from '../support/synthesized.ts';
 import { permissionsByRole } from './permissions.ts';
 
-const synth = synthesized();
+const synth = synthesizedUnchecked();
 const roles = permissionsByRole(synth);
 const root = resolve(import.meta.dirname, '../..');
 

@@ -56,6 +56,25 @@ export function synthesized(
   context: Readonly<Record<string, unknown>> = sampleContext,
   environment: SettingSources['environment'] = sampleEnvironment,
 ): Synthesized {
+  return synthesize(context, environment);
+}
+
+/** The same without the checks, in a quarter of the time: for tests of what is in a template. */
+export function synthesizedUnchecked(context: Readonly<Record<string, unknown>> = sampleContext): Synthesized {
+  const before = process.env['CDK_VALIDATION'];
+  process.env['CDK_VALIDATION'] = 'false';
+  try {
+    return synthesize(context, sampleEnvironment);
+  } finally {
+    if (before === undefined) delete process.env['CDK_VALIDATION'];
+    else process.env['CDK_VALIDATION'] = before;
+  }
+}
+
+function synthesize(
+  context: Readonly<Record<string, unknown>>,
+  environment: SettingSources['environment'],
+): Synthesized {
   const folder = mkdtempSync(join(tmpdir(), 'wardline-synth-'));
   try {
     const bundles = join(folder, 'functions');
