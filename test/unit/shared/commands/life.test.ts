@@ -3,6 +3,7 @@ import { CommandStatus, CommandType, type StoredCommand } from '../../../../shar
 import { isOverdue, shown } from '../../../../shared/commands/expiry.ts';
 import { changed, closedUnverified, historyLength, isFinal, isUnanswered } from '../../../../shared/commands/life.ts';
 import { isVerifiable } from '../../../../shared/commands/verification.ts';
+import { arrowsOf } from '../../../support/pictures.ts';
 
 const start = Date.parse('2026-03-02T08:00:00.000Z');
 const at = (seconds: number) => new Date(start + seconds * 1_000).toISOString();
@@ -127,4 +128,20 @@ describe('expiry', () => {
     const lock = live(queued(CommandType.Lock), ['delivered', 'acknowledged']);
     expect(isOverdue(lock, start + 5_000_000)).toBe(false);
   });
+});
+
+test('the picture in docs/protocols/agent.md has every status, and only changes that may happen', () => {
+  const arrows = arrowsOf('docs/protocols/agent.md', "A command's life");
+  const drawn = new Set(arrows.flatMap(({ from, to }) => [from, to]));
+  expect([...drawn].sort()).toEqual(Object.values(CommandStatus).sort());
+  const ways: Partial<Record<string, readonly CommandStatus[]>> = {
+    queued: [],
+    verified: ['acknowledged', 'verified'],
+  };
+  const impossible = arrows.filter(({ from, to }) => {
+    const before = live(queued(CommandType.Restart), ways[from] ?? [from as CommandStatus]);
+    expect(before.status).toBe(from);
+    return changed(before, { status: to as CommandStatus, at: at(10), source: 'test' }) === undefined;
+  });
+  expect(impossible).toEqual([]);
 });

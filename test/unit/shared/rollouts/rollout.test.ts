@@ -12,6 +12,7 @@ import {
   type RolloutDefinition,
   type RolloutEvent,
 } from '../../../../shared/rollouts/rollout.ts';
+import { arrowsOf } from '../../../support/pictures.ts';
 
 const start = Date.parse('2027-03-01T00:00:00Z');
 const hour = 3_600_000;
@@ -341,4 +342,35 @@ test('whatever happens in whatever order: waves go in turn, ends stay, nobody is
     }),
     { numRuns: 500 },
   );
+});
+
+test('the picture in docs/rollouts.md has only steps that may happen, and all ends but to be superseded', () => {
+  const arrows = arrowsOf('docs/rollouts.md', 'Pause, stop, abort');
+  const events: readonly RolloutEvent[] = [
+    ...Object.values(e),
+    ...[{ kind: 'reject', by: 'user:bea' } as const, { kind: 'expire' } as const],
+    ...[{ kind: 'soaked', unfinished: 0 } as const, { kind: 'settled', activating: 0 } as const],
+    ...[0, 1].map((failed) => ({ kind: 'rolled-back', unfinished: 0, failed }) as const),
+  ];
+  // Every state that can be reached, from a rollout whose waves are through and one whose waves are not.
+  const soaking = through(running, [0, 1, 2, 3, 4].flatMap(pass), later);
+  const steps = new Set<string>(['running soaking']);
+  const seen = new Set<string>();
+  const open: Rollout[] = [draft, soaking];
+  for (let rollout = open.pop(); rollout !== undefined; rollout = open.pop()) {
+    for (const next of events) {
+      const outcome = step(rollout, next, next.kind === 'soaked' ? later * 2 : start);
+      if (!outcome.ok) continue;
+      steps.add(`${rollout.state} ${outcome.value.state}`);
+      const { state, paused, stopped } = outcome.value;
+      const place = [state, paused?.from, paused?.by, stopped].join();
+      if (!seen.has(place)) open.push(outcome.value);
+      seen.add(place);
+    }
+  }
+  expect(soaking.state).toBe('soaking');
+  expect(arrows.filter(({ from, to }) => !steps.has(`${from} ${to}`))).toEqual([]);
+  const drawn = new Set(arrows.flatMap(({ from, to }) => [from, to]));
+  const reached = new Set([...steps].flatMap((both) => both.split(' ')));
+  expect([...reached].filter((state) => !drawn.has(state))).toEqual(['superseded']);
 });

@@ -12,6 +12,7 @@ import {
   FailureClass,
   isFinal,
 } from '../../../../../shared/rollouts/executions/execution.ts';
+import { arrowsOf } from '../../../../support/pictures.ts';
 
 const start = Date.parse('2027-03-01T00:00:00Z');
 const sha256 = 'a'.repeat(64);
@@ -206,4 +207,28 @@ describe('evidenceOf', () => {
       expect(evidenceOf(through(event.dispatch, end))).toBeUndefined();
     }
   });
+});
+
+test('the picture in docs/rollouts.md has only steps that may happen', () => {
+  const arrows = arrowsOf('docs/rollouts.md', "A device's way");
+  expect(arrows.length).toBeGreaterThan(15);
+  const beginnings: readonly Execution[] = [
+    planned,
+    through(event.dispatch),
+    through(event.dispatch, event.defer),
+    through(event.dispatch, event.staged),
+    armed,
+    through(event.dispatch, event.staged, event.arm, event.defer),
+    activating,
+    through(event.dispatch, event.staged, event.arm, event.activate, event.installed),
+  ];
+  const steps = new Set(
+    beginnings.flatMap((before) =>
+      Object.values(event).flatMap((next) => {
+        const outcome = advance(before, next, before.version, start);
+        return outcome.ok ? [`${before.status.state} ${outcome.value.status.state}`] : [];
+      }),
+    ),
+  );
+  expect(arrows.filter(({ from, to }) => !steps.has(`${from} ${to}`))).toEqual([]);
 });
