@@ -17,5 +17,7 @@ export function arrowsOf(page: string, heading: string): readonly Arrow[] {
   const text = readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8');
   const [, section = ''] = text.split(`\n## ${heading}\n`);
   const [, picture = ''] = /```mermaid\nstateDiagram-v2\n(.*?)```/s.exec(section.split('\n## ')[0] ?? '') ?? [];
-  return [...picture.matchAll(/^\s*([\w-]+) --> ([\w-]+)/gm)].map(([, from = '', to = '']) => ({ from, to }));
+  // Mermaid's names have no hyphens; ours have, and no underscores.
+  const named = (name = '') => name.replaceAll('_', '-');
+  return [...picture.matchAll(/^\s*(\w+) --> (\w+)/gm)].map(([, from, to]) => ({ from: named(from), to: named(to) }));
 }
