@@ -3,8 +3,11 @@ import { InterlockSettings } from '../shared/interlock/settings.ts';
 
 /** How long things are kept. */
 const Retention = v.strictObject({
-  /** Years that an audit record in S3 cannot be deleted or changed. HIPAA asks for six (45 CFR 164.316(b)(2)(i)). */
-  auditYears: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100)), 6),
+  /**
+   * Years that an audit record in S3 cannot be deleted or changed. HIPAA asks for six (45 CFR 164.316(b)(2)(i)), Object Lock
+   * knows 36,500 days at most.
+   */
+  auditYears: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(99)), 6),
   /** S3 Object Lock mode: `compliance` binds the account's root user too, `governance` is for accounts that test. */
   auditMode: v.optional(v.picklist(['compliance', 'governance']), 'compliance'),
   /** Days that logs of functions and APIs are kept. CloudWatch Logs knows only these numbers. */
@@ -32,6 +35,12 @@ const issuer = v.pipe(
     return url.protocol === 'https:' || (url.protocol === 'http:' && loopback);
   }, 'is not an https:// URL (http:// is accepted for loopback only)'),
 );
+
+/** Four numbers of a byte each, and a prefix that AWS takes for a VPC and that leaves room for subnets. */
+function isCidrBlock(text: string): boolean {
+  const [, address = ''] = /^((?:\d{1,3}\.){3}\d{1,3})\/(?:1[6-9]|2[0-4])$/.exec(text) ?? [];
+  return address !== '' && address.split('.').every((part) => Number(part) <= 255);
+}
 
 /**
  * Every setting: cdk context key `wardline:<name>`, its schema, and an example that is shown when it is wrong.
@@ -87,14 +96,12 @@ export const settingDefinitions = {
     schema: v.optional(InterlockSettings, {}),
     example: { deviceStateSeconds: 60, batteryPercent: 30 },
   },
+  reserveConcurrency: { schema: v.optional(v.boolean(), true), example: false },
   vpc: {
     schema: v.optional(
       v.strictObject({
         cidr: v.optional(
-          v.pipe(
-            v.string(),
-            v.regex(/^(\d{1,3}\.){3}\d{1,3}\/(1[6-9]|2[0-4])$/, 'is not a CIDR block between /16 and /24'),
-          ),
+          v.pipe(v.string(), v.check(isCidrBlock, 'is not a CIDR block between /16 and /24')),
           '10.80.0.0/20',
         ),
         zones: v.optional(v.picklist([2, 3]), 2),
@@ -180,6 +187,7 @@ export function readSettings(sources: SettingSources): Settings {
     retention: read(sources, 'retention', definitions.retention.schema),
     certificateDays: read(sources, 'certificateDays', definitions.certificateDays.schema),
     interlock: read(sources, 'interlock', definitions.interlock.schema),
+    reserveConcurrency: read(sources, 'reserveConcurrency', definitions.reserveConcurrency.schema),
     vpc: read(sources, 'vpc', definitions.vpc.schema),
     replicaRegions: read(sources, 'replicaRegions', definitions.replicaRegions.schema),
     account: sources.environment['CDK_DEFAULT_ACCOUNT'],
@@ -222,9 +230,9 @@ function described(issue: v.BaseIssue<unknown>): string {
   return ours ? `${issue.message} (got ${issue.received})` : `is not accepted: ${issue.message}`;
 }
 
-/** `--context key=value` gives text; a setting with parts, a number or a list is given as JSON there. */
+/** `--context key=value` gives text; a setting with parts, a list, a number or a yes and no is given as JSON there. */
 function parsed(value: unknown): unknown {
-  if (typeof value !== 'string' || !/^([[{]|\d+$)/.test(value.trim())) return value;
+  if (typeof value !== 'string' || !/^([[{]|(\d+|true|false)$)/.test(value.trim())) return value;
   try {
     return JSON.parse(value);
   } catch {
@@ -241,7 +249,14 @@ function checkTogether(settings: Settings): void {
       settingDefinitions.deviceDomain.example,
     );
   }
-  for (const replica of replicaRegions) {
+  for (const [at, replica] of replicaRegions.entries()) {
+    if (replicaRegions.findIndex(({ region: other }) => other === replica.region) !== at) {
+      throw new SettingError(
+        'wardline:replicaRegions',
+        `names ${replica.region} twice`,
+        settingDefinitions.replicaRegions.example,
+      );
+    }
     if (replica.region === region || replica.keyArn.split(':')[3] !== replica.region) {
       throw new SettingError(
         'wardline:replicaRegions',

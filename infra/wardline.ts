@@ -1,8 +1,9 @@
-import { App, type AppProps, type Environment, Tags, Validations } from 'aws-cdk-lib';
+import { readFileSync } from 'node:fs';
+import { Annotations, App, type AppProps, type Environment, Tags, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, HIPAASecurityChecks, ServerlessChecks } from 'cdk-nag';
 import { WardlineChecks } from './checks/wardline-checks.ts';
 import { asVpc } from './constructs/exact-types.ts';
-import type { FunctionDefaults } from './constructs/wardline-function.ts';
+import type { FunctionDefaults, WardlineFunction } from './constructs/wardline-function.ts';
 import type { Settings } from './settings.ts';
 import { AuditStack } from './stacks/audit.ts';
 import { DataStack } from './stacks/data.ts';
@@ -12,16 +13,19 @@ import { NetworkStack } from './stacks/network.ts';
 import { OperationsStack } from './stacks/operations.ts';
 import { RolloutsStack } from './stacks/rollouts.ts';
 
-/** Behaviour of CDK that we rely on, set here so that every way of starting a synth has the same. */
-export const cdkBehaviour: Readonly<Record<string, boolean>> = {
+/**
+ * Behaviour of CDK that is chosen by feature flags, set here so that every way of starting a synth has the same:
+ * `cdk-flags.json` is what AWS recommends to a new project, written out so that another version of the library changes no
+ * template by itself. Where we differ:
+ */
+export const cdkBehaviour: Readonly<Record<string, unknown>> = {
+  ...(JSON.parse(readFileSync(new URL('./cdk-flags.json', import.meta.url), 'utf8')) as Record<string, unknown>),
+  // Templates name no partition, so that they are the same in all of them.
   '@aws-cdk/core:enablePartitionLiterals': false,
-  '@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy': true,
-  '@aws-cdk/aws-apigateway:disableCloudWatchRole': true,
-  '@aws-cdk/aws-iam:minimizePolicies': true,
+  // Nothing uses the default group of the VPC, and emptying it takes a hidden function (stacks/network.ts).
   '@aws-cdk/aws-ec2:restrictDefaultSecurityGroup': false,
-  '@aws-cdk/aws-lambda:createNewPoliciesWithAddToRolePolicy': false,
-  '@aws-cdk/aws-kms:aliasNameRef': true,
-  '@aws-cdk/aws-lambda:recognizeLayerVersion': true,
+  // A stack cannot be taken away, nor its output changed, while another one uses it.
+  '@aws-cdk/core:defaultCrossStackReferences': 'strong',
 };
 
 /** The stacks of one deployment. */
@@ -66,6 +70,7 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     prefix: settings.name,
     bundles,
     logs: { key: data.operationsKey, days: settings.retention.logDays },
+    reserveConcurrency: settings.reserveConcurrency,
     ...(network === undefined ? {} : { network: { vpc: asVpc(network.vpc), securityGroup: network.functions } }),
   };
   const rollouts = new RolloutsStack(app, 'WardlineRollouts', {
@@ -109,6 +114,10 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     audit,
     description: 'Wardline: dashboard and alarms',
   });
+  sayWhatIsReserved(
+    app,
+    [rollouts, devices, management, audit].flatMap((stack) => stack.functions),
+  );
   Tags.of(app).add('application', settings.name);
   Validations.of(app).addPlugins(
     new AwsSolutionsChecks(app),
@@ -117,6 +126,20 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     new WardlineChecks(app),
   );
   return { app, data, rollouts, devices, management, audit, operations, network };
+}
+
+/** Lambda keeps this many of the account's concurrent executions for functions without a reservation. */
+const unreserved = 100;
+
+/** The quota of a new account may be 10, and Lambda says so only in the middle of a deployment. */
+function sayWhatIsReserved(app: App, functions: readonly WardlineFunction[]): void {
+  const reserved = functions.reduce((sum, one) => sum + one.reserved, 0);
+  if (reserved === 0) return;
+  Annotations.of(app).addInfoV2(
+    'wardline:reserved-concurrency',
+    `Functions reserve ${reserved} concurrent executions: Lambda refuses that in an account whose quota L-B99A9384 is below ` +
+      `${reserved + unreserved}. Ask for more, or set wardline:reserveConcurrency=false (docs/operations.md#deploy).`,
+  );
 }
 
 /** A CDK app with the behaviour that the stacks rely on. */

@@ -5,6 +5,7 @@ import type { CloudFormationCustomResourceEvent } from 'aws-lambda';
 import { answerCustomResource, type CustomResourceResult } from '../../shared/aws/custom-resource.ts';
 import { requiredEnvironment } from '../../shared/aws/dynamodb.ts';
 import { kmsSigner } from '../../shared/aws/kms-signer.ts';
+import { onceRoleIsKnown } from '../../shared/aws/new-role.ts';
 import { s3Truststore } from '../../shared/aws/s3-truststore.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { ensureAuthority } from '../../shared/enrollment/authority.ts';
@@ -28,7 +29,7 @@ export const handler = async (event: CloudFormationCustomResourceEvent): Promise
   await answerCustomResource(event, async () =>
     event.RequestType === 'Delete'
       ? { physicalResourceId: event.PhysicalResourceId, attributes: {} }
-      : await ensure(event.ResourceProperties['CommonName']),
+      : await onceRoleIsKnown(() => ensure(event.ResourceProperties['CommonName'])),
   );
 };
 

@@ -103,13 +103,17 @@ export class DeviceRegistry extends Construct {
       lambdaFunctionArn: props.certificates.arn,
       accountDefaultForOperations: ['CreateCertificateFromCsr'],
     });
-    props.certificates.permit(
-      'CertificateProvider',
-      'iot.amazonaws.com',
-      arn(`certificateprovider:${names.certificateProvider}`),
+    // By name, so that the permission is there before AWS IoT looks whether it may call the function.
+    provider.node.addDependency(
+      props.certificates.permit(
+        'CertificateProvider',
+        'iot.amazonaws.com',
+        arn(`certificateprovider:${names.certificateProvider}`),
+      ),
     );
-    provider.node.addDependency(props.certificates.function);
 
+    // AWS does not say which of these RegisterThing calls for a template; together they are the part of its policy
+    // AWSIoTThingsRegistration that concerns things, certificates and policies, each on no more than it must reach.
     const role = serviceRole(
       this,
       'ProvisioningRole',
@@ -120,6 +124,7 @@ export class DeviceRegistry extends Construct {
             'iot:CreateThing',
             'iot:DescribeThing',
             'iot:UpdateThing',
+            'iot:ListThingGroupsForThing',
             'iot:ListThingPrincipals',
             'iot:AttachThingPrincipal',
           ],
@@ -132,16 +137,19 @@ export class DeviceRegistry extends Construct {
             'iot:UpdateCertificate',
             'iot:AttachThingPrincipal',
             'iot:AttachPolicy',
-            'iot:ListAttachedPolicies',
+            'iot:AttachPrincipalPolicy',
             'iot:ListPrincipalThings',
           ],
           [arn('cert/*')],
         ),
-        allow(['iot:GetPolicy'], [arn(`policy/${names.devicePolicy}`)]),
+        allow(['iot:GetPolicy', 'iot:ListTargetsForPolicy'], [arn(`policy/${names.devicePolicy}`)]),
+        // IAM knows no resources for these.
+        allow(['iot:ListAttachedPolicies', 'iot:ListPolicyPrincipals', 'iot:ListPrincipalPolicies'], ['*']),
       ],
       {
         [arn('thing/d-*')]: 'Things of devices, which are made here.',
         [arn('cert/*')]: 'The id of a certificate is known only once it is issued.',
+        '*': 'What is attached to what can be listed only without naming it.',
       },
     );
     const template = new CfnProvisioningTemplate(this, 'ProvisioningTemplate', {
@@ -166,22 +174,19 @@ export class DeviceRegistry extends Construct {
           },
           certificate: {
             Type: 'AWS::IoT::Certificate',
-            Properties: {
-              CertificateId: { Ref: 'AWS::IoT::Certificate::Id' },
-              Status: 'Active',
-              ThingPrincipalType: 'EXCLUSIVE_THING',
-            },
+            // Templates know no exclusive attachment; the device policy asks for a client id that is the thing's name.
+            Properties: { CertificateId: { Ref: 'AWS::IoT::Certificate::Id' }, Status: 'Active' },
           },
           policy: { Type: 'AWS::IoT::Policy', Properties: { PolicyName: names.devicePolicy } },
         },
       }),
     });
-    props.provisioningHook.permit(
+    const mayCallHook = props.provisioningHook.permit(
       'ProvisioningTemplate',
       'iot.amazonaws.com',
       arn(`provisioningtemplate/${names.provisioningTemplate}`),
     );
-    template.node.addDependency(thingType, devicePolicy, props.provisioningHook.function);
+    template.node.addDependency(thingType, devicePolicy, mayCallHook);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
 import {
   AccessLogFormat,
   AuthorizationType,
@@ -207,8 +207,12 @@ export class ManagementApi extends Construct {
         },
         managed('AWSManagedRulesAmazonIpReputationList', 1),
         managed('AWSManagedRulesKnownBadInputsRuleSet', 2),
-        // A device list of thousands of rows is larger than the 8 KB that this rule allows.
-        managed('AWSManagedRulesCommonRuleSet', 3, ['SizeRestrictions_BODY']),
+        managed('AWSManagedRulesCommonRuleSet', 3, [
+          // A device list of thousands of rows is larger than the 8 KB that this rule allows.
+          'SizeRestrictions_BODY',
+          // Devices fetch updates from servers of the hospital's own network, which may have no name but an address.
+          'GenericRFI_BODY',
+        ]),
       ],
     });
     const association = new CfnWebACLAssociation(this, 'WebAclAssociation', {
@@ -220,7 +224,15 @@ export class ManagementApi extends Construct {
     const log = logGroup(this, 'WafLog', `aws-waf-logs-${props.name}`, props.logs);
     new CfnLoggingConfiguration(this, 'WafLogging', {
       resourceArn: acl.attrArn,
-      logDestinationConfigs: [log.logGroupArn.replace(/:\*$/, '')],
+      // WAF documents the ARN without the `:*` that CloudFormation's attribute ends in.
+      logDestinationConfigs: [
+        Stack.of(this).formatArn({
+          service: 'logs',
+          resource: 'log-group',
+          resourceName: log.logGroupName,
+          arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+        }),
+      ],
       redactedFields: [{ singleHeader: { Name: 'authorization' } }],
     });
   }

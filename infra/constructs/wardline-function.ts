@@ -7,9 +7,11 @@ import {
   ApplicationLogLevel,
   Architecture,
   CfnEventInvokeConfig,
+  CfnPermission,
   Code,
   Function as LambdaFunction,
   LoggingFormat,
+  RecursiveLoop,
   Runtime,
   SystemLogLevel,
   Tracing,
@@ -27,6 +29,8 @@ export interface FunctionDefaults {
   /** The folder with one bundle for each function (`infra/bundle.ts`). */
   readonly bundles: string;
   readonly logs: LogKeeping;
+  /** Setting `wardline:reserveConcurrency`. */
+  readonly reserveConcurrency: boolean;
   /** Present in the VPC profile. */
   readonly network?: { readonly vpc: IVpc; readonly securityGroup: ISecurityGroup };
 }
@@ -65,6 +69,12 @@ export interface WardlineFunctionProps extends FunctionDefaults {
   readonly wildcards?: Readonly<Record<string, string>>;
   /** Why it stays outside the VPC even in the VPC profile. */
   readonly outsideVpc?: string;
+  /**
+   * It sends messages to the queue that it reads, and its rules bring that to an end. Lambda takes the 17th call that comes
+   * of the same message for a loop that nobody meant, and drops the message, unless it is told.
+   * https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+   */
+  readonly callsItself?: true;
 }
 
 /**
@@ -74,10 +84,13 @@ export interface WardlineFunctionProps extends FunctionDefaults {
 export class WardlineFunction extends Construct {
   readonly name: string;
   readonly function: LambdaFunction;
+  /** How many of the account's concurrent executions are kept for it alone. */
+  readonly reserved: number;
 
   constructor(scope: Construct, id: string, props: WardlineFunctionProps) {
     super(scope, id);
     this.name = props.name;
+    this.reserved = props.reserveConcurrency ? props.reservedConcurrency : 0;
     const { invocation } = props;
     const folder = join(props.bundles, props.name);
     if (!existsSync(join(folder, 'index.mjs'))) {
@@ -110,7 +123,8 @@ export class WardlineFunction extends Construct {
       code: Code.fromAsset(folder),
       memorySize: props.memoryMegabytes ?? 256,
       timeout: props.timeout,
-      reservedConcurrentExecutions: props.reservedConcurrency,
+      ...(props.reserveConcurrency ? { reservedConcurrentExecutions: props.reservedConcurrency } : {}),
+      ...(props.callsItself ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
       tracing: Tracing.ACTIVE,
       logGroup: logs,
       // Without the platform's three lines an invocation, which would cost more than a check-in's DynamoDB.
@@ -145,6 +159,12 @@ export class WardlineFunction extends Construct {
     acknowledge(this.function, {
       'HIPAA.Security-LambdaDLQ': failureReasons[invocation.kind],
       'Serverless-LambdaDLQ': failureReasons[invocation.kind],
+      ...(props.reserveConcurrency
+        ? {}
+        : {
+            'HIPAA.Security-LambdaConcurrency':
+              'Setting wardline:reserveConcurrency is off: the quota of the account is too small for reservations.',
+          }),
       ...(network === undefined
         ? {
             'HIPAA.Security-LambdaInsideVPC':
@@ -165,10 +185,16 @@ export class WardlineFunction extends Construct {
     return this.function.functionArn;
   }
 
-  /** Lets an AWS service call this function on behalf of one resource of this account. */
-  permit(id: string, service: string, sourceArn: string): void {
-    this.function.addPermission(id, {
-      principal: new ServicePrincipal(service),
+  /**
+   * Lets an AWS service call this function on behalf of one resource of this account.
+   *
+   * @returns the permission, for what must not be made before it is there
+   */
+  permit(id: string, service: string, sourceArn: string): CfnPermission {
+    return new CfnPermission(this, id, {
+      action: 'lambda:InvokeFunction',
+      functionName: this.arn,
+      principal: service,
       sourceArn,
       sourceAccount: Stack.of(this).account,
     });

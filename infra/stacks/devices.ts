@@ -190,6 +190,8 @@ export class DevicesStack extends Stack {
       name: 'device-wake-again',
       description: 'Wakes devices that have not fetched what they were woken for, or whose commands waited until now',
       invocation: { kind: 'polled' },
+      // A look that found the device asleep plans the next one.
+      callsItself: true,
       reservedConcurrency: 10,
       timeout: wakeTimeout,
       environment: { DEVICES_TABLE: data.devices.tableName, WAKE_QUEUE_URL: wakeQueue.queueUrl },

@@ -231,6 +231,8 @@ export class ManagementStack extends Stack {
       name: 'import-devices',
       description: 'Carries out an import in parts, each of which can be resumed',
       invocation: { kind: 'polled' },
+      // Each part of a file asks for the next one.
+      callsItself: true,
       reservedConcurrency: 2,
       memoryMegabytes: 512,
       timeout: importTimeout,

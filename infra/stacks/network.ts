@@ -90,6 +90,9 @@ export class NetworkStack extends Stack {
       ['IotControl', new InterfaceVpcEndpointService(`com.amazonaws.${this.region}.iot.api`, 443)],
       ['Kms', InterfaceVpcEndpointAwsService.KMS],
       ['Sqs', InterfaceVpcEndpointAwsService.SQS],
+      ['Sns', InterfaceVpcEndpointAwsService.SNS],
+      ['StepFunctions', InterfaceVpcEndpointAwsService.STEP_FUNCTIONS],
+      ['Scheduler', new InterfaceVpcEndpointAwsService('scheduler')],
       ['Logs', InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS],
       ['XRay', InterfaceVpcEndpointAwsService.XRAY],
     ] as const) {

@@ -356,16 +356,10 @@ export class OperationsStack extends Stack {
     const ended = machines.flatMap((machine) =>
       ['ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted'].map((name) => metric(machine, name)),
     );
-    const names = ended.map((_, index) => `m${index}`);
     this.#alarm('RolloutMachines', {
       meaning: 'A state machine of a rollout ended in the middle: its site, or all of it, is not carried on.',
       runbook: 'rollout-machines',
-      metric: new MathExpression({
-        expression: names.map((name) => `FILL(${name}, 0)`).join(' + '),
-        usingMetrics: Object.fromEntries(ended.map((one, index) => [`m${index}`, one])),
-        period: fiveMinutes,
-        label: 'ended in the middle',
-      }),
+      metric: sumOf('ended', 'ended in the middle', ended),
       above: 0,
     });
     const ticks = this.#functionMetric('rollout-tick', 'Invocations');
@@ -431,18 +425,22 @@ export class OperationsStack extends Stack {
   }
 
   #watchRules(): IMetric[] {
+    // AWS documents that this metric is told apart by the type of the action, but not how SQS is spelled there.
     const failures = [
-      { rule: 'wardline_checkin', action: 'Lambda', id: 'CheckInRuleFailures' },
-      { rule: 'wardline_presence', action: 'Sqs', id: 'PresenceRuleFailures' },
-    ].map(({ rule, action, id }) => {
-      const metric = new Metric({
-        namespace: 'AWS/IoT',
-        metricName: 'Failure',
-        dimensionsMap: { RuleName: rule, ActionType: action },
-        statistic: Stats.SUM,
-        period: fiveMinutes,
-        label: rule,
-      });
+      { rule: 'wardline_checkin', actions: ['Lambda', 'LAMBDA'], id: 'CheckInRuleFailures' },
+      { rule: 'wardline_presence', actions: ['Sqs', 'SQS'], id: 'PresenceRuleFailures' },
+    ].map(({ rule, actions, id }) => {
+      const parts = actions.map(
+        (action) =>
+          new Metric({
+            namespace: 'AWS/IoT',
+            metricName: 'Failure',
+            dimensionsMap: { RuleName: rule, ActionType: action },
+            statistic: Stats.SUM,
+            period: fiveMinutes,
+          }),
+      );
+      const metric = sumOf(`${id[0]?.toLowerCase()}${id.slice(1)}`, rule, parts);
       this.#alarm(id, {
         meaning: `The topic rule ${rule} could not hand over messages of devices.`,
         runbook: 'rule-failures',
@@ -518,23 +516,32 @@ export class OperationsStack extends Stack {
           label: `${table.node.id} ${metricName.startsWith('Read') ? 'reads' : 'writes'}`,
         }),
     );
-    const [reads, writes] = throttled;
-    if (reads === undefined || writes === undefined) return [];
     this.#alarm(`${table.node.id}TableThrottles`, {
       meaning: `DynamoDB refuses requests to the ${table.node.id} table.`,
       runbook: 'table-throttles',
-      metric: new MathExpression({
-        expression: 'FILL(reads, 0) + FILL(writes, 0)',
-        usingMetrics: { reads, writes },
-        period: fiveMinutes,
-        label: table.node.id,
-      }),
+      metric: sumOf('throttled', table.node.id, throttled),
       above: 0,
       periods: 2,
       outOf: 3,
     });
     return throttled;
   }
+}
+
+/**
+ * The sum of metrics, each of which may say nothing: the function leaves out what is missing, the operator + would have
+ * no result then.
+ *
+ * @param id beginning of the ids of its parts; unique within a graph
+ */
+function sumOf(id: string, label: string, parts: readonly IMetric[]): MathExpression {
+  const names = parts.map((_, index) => `${id}${index}`);
+  return new MathExpression({
+    expression: `SUM([${names.join(', ')}])`,
+    usingMetrics: Object.fromEntries(parts.map((part, index) => [`${id}${index}`, part])),
+    period: fiveMinutes,
+    label,
+  });
 }
 
 /** @param id of `part` in the expression; unique within a graph */

@@ -281,7 +281,7 @@ export class Provisioning {
     this.#registry.transaction(() => {
       if (thing !== undefined) {
         this.#makeThing(thing);
-        this.#registry.attachThing(certificateId, thing.name, resolved.principalType);
+        this.#registry.attachThing(certificateId, thing.name, 'NON_EXCLUSIVE_THING');
       }
       for (const name of resolved.policyNames) this.#registry.attachPolicy(certificateId, name);
       this.#registry.setCertificateStatus(certificateId, resolved.status);

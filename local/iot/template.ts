@@ -1,5 +1,4 @@
 import type { Json } from '../cloud.ts';
-import type { ThingPrincipalType } from './registry.ts';
 
 /** What a provisioning template does with an attribute, type or group of a thing that exists already. */
 type Override = 'DO_NOTHING' | 'REPLACE' | 'MERGE' | 'FAIL';
@@ -8,7 +7,7 @@ type Override = 'DO_NOTHING' | 'REPLACE' | 'MERGE' | 'FAIL';
 export interface ProvisioningTemplate {
   readonly parameters: Readonly<Record<string, { readonly default?: string }>>;
   readonly thing: ThingResource | undefined;
-  readonly certificate: { readonly status: 'ACTIVE' | 'INACTIVE'; readonly principalType: ThingPrincipalType };
+  readonly certificate: { readonly status: 'ACTIVE' | 'INACTIVE' };
   readonly policies: readonly Json[];
   readonly deviceConfiguration: Readonly<Record<string, Json>>;
 }
@@ -31,7 +30,6 @@ export interface ResolvedTemplate {
       }
     | undefined;
   readonly status: 'ACTIVE' | 'INACTIVE';
-  readonly principalType: ThingPrincipalType;
   readonly policyNames: readonly string[];
   readonly deviceConfiguration: Readonly<Record<string, string>>;
 }
@@ -105,7 +103,6 @@ export function resolveTemplate(
             overrides: thing.overrides,
           },
     status: certificate.status,
-    principalType: certificate.principalType,
     policyNames: template.policies.map(text),
     deviceConfiguration: Object.fromEntries(
       Object.entries(template.deviceConfiguration).map(([name, value]) => [name, text(value)]),
@@ -180,23 +177,15 @@ function readThing(resource: Readonly<Record<string, Json>>): ThingResource {
 }
 
 function readCertificate(resource: Readonly<Record<string, Json>>): ProvisioningTemplate['certificate'] {
-  const properties = object(resource['Properties'], 'AWS::IoT::Certificate', [
-    'CertificateId',
-    'Status',
-    'ThingPrincipalType',
-  ]);
+  const properties = object(resource['Properties'], 'AWS::IoT::Certificate', ['CertificateId', 'Status']);
   const status = String(properties['Status'] ?? 'ACTIVE').toUpperCase();
   if (status !== 'ACTIVE' && status !== 'INACTIVE') throw new Error(`certificate status ${status} is not emulated`);
-  const principalType = properties['ThingPrincipalType'] ?? 'NON_EXCLUSIVE_THING';
-  if (principalType !== 'EXCLUSIVE_THING' && principalType !== 'NON_EXCLUSIVE_THING') {
-    throw new Error(`ThingPrincipalType ${JSON.stringify(principalType)} is unknown`);
-  }
   const id = properties['CertificateId'];
   // Any other value would let the device choose whose certificate it activates.
   if (typeof id !== 'object' || id === null || Array.isArray(id) || id['Ref'] !== CERTIFICATE_ID) {
     throw new Error(`CertificateId must be {"Ref": "${CERTIFICATE_ID}"}`);
   }
-  return { status, principalType };
+  return { status };
 }
 
 function override(value: Json | undefined): Override {

@@ -51,11 +51,7 @@ const BODY = {
     },
     certificate: {
       Type: 'AWS::IoT::Certificate',
-      Properties: {
-        CertificateId: { Ref: 'AWS::IoT::Certificate::Id' },
-        Status: 'Active',
-        ThingPrincipalType: 'EXCLUSIVE_THING',
-      },
+      Properties: { CertificateId: { Ref: 'AWS::IoT::Certificate::Id' }, Status: 'Active' },
     },
     policy: { Type: 'AWS::IoT::Policy', Properties: { PolicyName: 'device' } },
   },
@@ -173,7 +169,7 @@ describe('Fleet provisioning', () => {
     await device.disconnect();
   });
 
-  test('the certificate is worth nothing before RegisterThing, and is exclusive after', async () => {
+  test('the certificate is worth nothing before RegisterThing, and is attached to its thing after', async () => {
     const { token, identity } = await newCertificate();
     expect(iot.iot.registry.certificate(identity.id)?.status).toBe('PENDING_ACTIVATION');
     await expect(iot.connect(identity, { clientId: 'd-1' })).rejects.toThrow();
@@ -194,7 +190,7 @@ describe('Fleet provisioning', () => {
       parameters: { SerialNumber: '1' },
     });
     expect(iot.iot.registry.thing('d-1')?.attributes).toEqual({ site: 's-1', label: 'sn-1' });
-    expect([...iot.iot.registry.thingsOf(identity.id)]).toEqual([['d-1', 'EXCLUSIVE_THING']]);
+    expect([...iot.iot.registry.thingsOf(identity.id)]).toEqual([['d-1', 'NON_EXCLUSIVE_THING']]);
     await iot.connect(identity, { clientId: 'd-1' });
     expect(iot.checks).toContain(
       `invoke by iot.amazonaws.com ${HOOK} for arn:aws:iot:us-east-1:000000000000:provisioningtemplate/${TEMPLATE}`,
