@@ -206,7 +206,7 @@ describe('shadow mode', () => {
     await queue(devices.table, first, { type: 'locate' }, now);
     await queue(devices.table, second, { type: 'restart' }, now);
     const old = now - 31 * 24 * 60 * minute;
-    await queue(devices.table, second, { type: 'restart', parameters: { notBefore: iso(now) } }, old);
+    await queue(devices.table, second, { type: 'restart', parameters: { notBefore: iso(old) } }, old);
 
     const same = await ask({ settings: {}, siteId: place.siteId });
     expect(same).toMatchObject({

@@ -10,6 +10,7 @@ import { keepRecord } from '../../../shared/audit/store.ts';
 import type { Table } from '../../../shared/aws/dynamodb.ts';
 import { queueCommand } from '../../../shared/commands/writer.ts';
 import type { Device } from '../../../shared/devices/device.ts';
+import { serveCheckIn } from '../../../shared/devices/serve-check-in.ts';
 import { serve } from '../../../shared/http/api.ts';
 import type { Operation } from '../../../shared/http/routes.ts';
 import type { Caller } from '../../../shared/identity/caller.ts';
@@ -17,8 +18,10 @@ import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { defaultLimits } from '../../../shared/limits/limits.ts';
 import { PlaceStore } from '../../../shared/places/store.ts';
+import type { CheckInMessage } from '../../../shared/protocols/agent/messages.ts';
 import { type ApiHandler, call, callerWith, freshMfa, type TestAnswer } from '../../support/api.ts';
-import { approved, enrol, start } from '../../support/devices.ts';
+import { approved, callerFor, enrol, message, start } from '../../support/devices.ts';
+import { gateMeans } from '../../support/gates.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/test-database.ts';
 
 // For a machine that does other things besides; nothing here waits for time to pass.
@@ -102,6 +105,12 @@ async function tablet(more: object = {}): Promise<Device> {
     }),
   );
   return device;
+}
+
+async function checkInOf(device: Device, now: number, more: Partial<CheckInMessage>) {
+  const incoming = { caller: callerFor(device), message: message(now, more), receivedAt: now };
+  const means = { now: () => now, random: () => 0, ...gateMeans(directory, () => now) };
+  return { outcome: await serveCheckIn(devices, incoming, means) };
 }
 
 async function alerts(): Promise<Record<string, unknown>[]> {
@@ -383,6 +392,36 @@ describe('Break-glass', () => {
       actor: 'user:ada',
       summary: expect.stringContaining(device.id),
     });
+  });
+
+  test('is counted whatever it is for, takes the place of what waits, and still counts when the device is taken up', async () => {
+    const [device, other] = [await tablet(), await tablet()];
+    const restart = (of: Device, more: object = {}) =>
+      ask('createCommand', ada, { deviceId: of.id }, { type: 'restart', ...more });
+    const waiting = await restart(device);
+    const forced = await restart(device, { breakGlass });
+    expect(forced).toMatchObject({ status: 201, body: { breakGlass: { reasonCode: 'active-attack' } } });
+    expect(forced.body['id']).not.toBe(waiting.body['id']);
+    const list = await commandsOf(device);
+    expect(list).toMatchObject([
+      { id: forced.body['id'] },
+      {
+        id: waiting.body['id'],
+        status: 'cancelled',
+        history: [{}, {}, { reason: expect.stringContaining('emergency') }],
+      },
+    ]);
+    // Forced past the interlock of a device in use: one an hour, like everything past approval.
+    for (const type of ['restart', 'lock', 'collect-logs']) {
+      const again = await ask('createCommand', ada, { deviceId: other.id }, { type, breakGlass });
+      expect([type, again.status, again.body['ruleId']]).toEqual([type, 409, 'R12']);
+    }
+    expect((await restart(device, { breakGlass })).body['id']).toBe(forced.body['id']);
+
+    const said = { state: 'in-use' as const, at: new Date().toISOString() };
+    const now = Date.now();
+    const { outcome } = await checkInOf(device, now, { clinical: said });
+    expect(outcome).toMatchObject({ reply: { commands: [{ id: forced.body['id'] }] } });
   });
 
   test('also revokes, and is not for many', async () => {

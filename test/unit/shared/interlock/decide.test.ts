@@ -192,6 +192,15 @@ describe('decideInterlock, case by case', () => {
     expect(decision).toMatchObject({ ruleId: 'R9', until: '2027-03-17T05:00:00.000Z' });
   });
 
+  test('a restart from a time on waits for that time, also in an emergency', () => {
+    const from = (notBefore: string) => ({ type: CommandType.Restart, parameters: { notBefore } });
+    for (const forced of [false, true]) {
+      const early = decideInterlock(from('2027-03-14T14:00:00+01:00'), seen(pump(idle)), { forced });
+      expect(early).toMatchObject({ effect: 'defer', ruleId: 'R11', until: '2027-03-14T13:00:00.000Z' });
+      expect(decideInterlock(from(ago(0)), seen(pump(idle)), { forced }).effect).toBe('allow');
+    }
+  });
+
   test('break-glass reaches a monitor and an idle pump, never a ventilator or a pump in therapy', () => {
     const forced = (of: DeviceFacts, more: Partial<Observation> = {}) =>
       verdict(decideInterlock(restart, seen(of, more), { forced: true }));
