@@ -112,6 +112,11 @@ export function emergencyOf(directory: Table, device: Device, emergency: Emergen
       at,
       dueAt,
       ...(device.siteId === undefined ? {} : { siteId: device.siteId }),
+      device: {
+        platform: device.platform,
+        class: device.class,
+        ...(device.unitId === undefined ? {} : { unitId: device.unitId }),
+      },
     }),
     alertPart(
       directory,

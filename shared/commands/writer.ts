@@ -181,11 +181,11 @@ async function supersede(table: Table, { deviceId, entry, requestedBy, now }: Qu
 
 /** The gates, in their order. */
 const gatesOf = (tables: CommandTables, asked: QueueRequest): readonly CommandGate[] => [
-  async ({ request, requestedBy, now }) => ({
+  async ({ device, request, requestedBy, now }) => ({
     decision:
       asked.rollout !== undefined && isRolloutType(request.type)
         ? authorizedByRollout(asked.rollout.id, requestedBy, now)
-        : authorized(asked.entry.policyIds ?? [], requestedBy, now),
+        : authorized(asked.entry, device, requestedBy, now),
   }),
   approvalGate(tables, asked),
   limiterGate(tables, asked),

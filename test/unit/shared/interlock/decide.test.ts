@@ -3,9 +3,10 @@ import { CommandType } from '../../../../shared/commands/command.ts';
 import type { GateDecision } from '../../../../shared/commands/gates/gate.ts';
 import { DeviceClass } from '../../../../shared/devices/device.ts';
 import { decideInterlock, decideOn } from '../../../../shared/interlock/decide.ts';
-import { Disruption, disruptionOf } from '../../../../shared/interlock/disruption.ts';
+import { Disruption, disruptionOf, isMobile } from '../../../../shared/interlock/disruption.ts';
 import type { DeviceFacts, Observation } from '../../../../shared/interlock/observe.ts';
 import { defaultInterlock } from '../../../../shared/interlock/settings.ts';
+import { losesProtection } from '../../../../shared/interlock/strictness.ts';
 import { command, device, now, observation } from './arbitrary.ts';
 
 const ago = (seconds: number) => new Date(now - seconds * 1_000).toISOString();
@@ -342,6 +343,24 @@ describe('decideInterlock, always', () => {
       }),
       options,
     );
+  });
+
+  test('a class that a device may be given by one person protects it as much', () => {
+    const anyClass = fc.constantFrom(...Object.values(DeviceClass));
+    fc.assert(
+      fc.property(command, observation, anyClass, fc.boolean(), (asked, of, after, forced) => {
+        fc.pre(!losesProtection(of.device.class, after));
+        // That somebody carries it away is asked of what is carried; what is really a pump must be one at once.
+        fc.pre(!isMobile(of.device.class) || isMobile(after) || of.device.power?.charging === true);
+        const as = (deviceClass: DeviceClass) =>
+          decideInterlock(asked, { ...of, device: { ...of.device, class: deviceClass } }, { forced }).effect;
+        expect(rank[as(after)]).toBeLessThanOrEqual(rank[as(of.device.class)]);
+      }),
+      options,
+    );
+    expect(losesProtection('tablet', 'workstation')).toBe(true);
+    expect(losesProtection('patient-monitor', 'other')).toBe(true);
+    expect(losesProtection('phone', 'infusion-pump')).toBe(false);
   });
 
   test('the inputs of a decision are all that it was decided on', () => {
