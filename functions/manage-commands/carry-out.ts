@@ -38,6 +38,9 @@ async function carryOutFor(
   device: Device,
   now: Date,
 ): Promise<ApprovalResult> {
+  if (device.siteId !== undefined && !approval.siteIds.includes(device.siteId)) {
+    throw problems.conflict('The device was moved to another site since this was asked for. Ask again.');
+  }
   const entry = {
     actor: approval.requestedBy,
     action: requestAction(content),

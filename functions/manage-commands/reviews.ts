@@ -1,11 +1,12 @@
 import { auditRecord } from '../../shared/audit/record.ts';
+import { DeviceClass, Lifecycle, Ownership, Platform } from '../../shared/devices/device.ts';
 import { getDevice } from '../../shared/devices/store.ts';
 import { operation } from '../../shared/http/api.ts';
 import { parameter } from '../../shared/http/operation.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
 import { problems } from '../../shared/http/problem.ts';
 import { actorOf } from '../../shared/identity/caller.ts';
-import { deviceResource } from '../../shared/identity/resource.ts';
+import { deviceResource, type Resource } from '../../shared/identity/resource.ts';
 import { reviewOperations } from '../../shared/reviews/operations.ts';
 import { type Review, reviewState } from '../../shared/reviews/review.ts';
 import { completeReview, getReview, listReviews, reviewPartition } from '../../shared/reviews/store.ts';
@@ -13,13 +14,32 @@ import type { Services } from './services.ts';
 
 /** The operations on reviews of what was done without a second person. */
 export function reviewHandlers({ devices, directory, guard }: Services) {
-  const viewOf = (review: Review, now: Date) => ({ ...review, state: reviewState(review, now.getTime()) });
+  const viewOf = ({ device: _device, ...review }: Review, now: Date) => ({
+    ...review,
+    state: reviewState(review, now.getTime()),
+  });
+
+  /** What the review is about. A device that was deleted since is what it was then: its review stays to be done. */
+  const resourceOf = async (review: Review): Promise<Resource> => {
+    const now = await getDevice(devices, review.deviceId);
+    if (now !== undefined) return deviceResource(now);
+    const { deviceId: id, siteId, device } = review;
+    const { platform = Platform.Iomt, class: deviceClass = DeviceClass.Other, unitId } = device ?? {};
+    return deviceResource({
+      id,
+      platform,
+      class: deviceClass,
+      ownership: Ownership.Organization,
+      lifecycle: Lifecycle.Revoked,
+      ...(siteId === undefined ? {} : { siteId }),
+      ...(unitId === undefined ? {} : { unitId }),
+    });
+  };
 
   const requireReview = async (path: Readonly<Record<string, string>>) => {
     const review = await getReview(directory, parameter(path, 'reviewId'));
-    const device = review === undefined ? undefined : await getDevice(devices, review.deviceId);
-    if (review === undefined || device === undefined) throw problems.notFound('There is no review with this id.');
-    return { review, resource: deviceResource(device) };
+    if (review === undefined) throw problems.notFound('There is no review with this id.');
+    return { review, resource: await resourceOf(review) };
   };
 
   return {
@@ -28,10 +48,9 @@ export function reviewHandlers({ devices, directory, guard }: Services) {
       const list = ['reviews', query.state];
       const page = await listReviews(directory, query.state, query.limit, startAfter(list, query.cursor));
       const readable = await Promise.all(
-        page.items.map(async (review) => {
-          const device = await getDevice(devices, review.deviceId);
-          return device !== undefined && guard.decide(caller, 'ReadReview', deviceResource(device), receivedAt).allowed;
-        }),
+        page.items.map(
+          async (review) => guard.decide(caller, 'ReadReview', await resourceOf(review), receivedAt).allowed,
+        ),
       );
       const items = page.items.filter((_review, index) => readable[index]).map((review) => viewOf(review, receivedAt));
       return { body: pageBody(list, items, page.after) };

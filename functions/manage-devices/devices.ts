@@ -1,5 +1,7 @@
 import { auditRecord } from '../../shared/audit/record.ts';
 import { retryContention } from '../../shared/aws/retry.ts';
+import { brakeLeftBehind, nameOfPlace } from '../../shared/brake/brake.ts';
+import { listBrakes } from '../../shared/brake/store.ts';
 import { type Device, deviceIdOf, Lifecycle } from '../../shared/devices/device.ts';
 import { devicePartition } from '../../shared/devices/keys.ts';
 import { type DeviceInput, type DevicePatch, deviceOperations } from '../../shared/devices/operations.ts';
@@ -60,6 +62,7 @@ export function deviceHandlers({ devices, directory, guard }: Omit<Services, 'im
       assertVersion(ifMatch, device.version);
       assertStaysProtected(device, changes);
       await assertPlaceOf(directory, device, changes);
+      await assertStaysBraked(directory, device, changes);
       const after = await updateDevice(devices, device.id, device.version, changes, (before, changed) =>
         auditRecord(
           partition,
@@ -136,6 +139,22 @@ function assertStaysProtected(device: Device, changes: DeviceChanges): void {
   throw problems.conflict(
     `An enrolled ${device.class} does not become a ${after}: the interlock would protect it less. Revoke it, which takes two people, and register it anew.`,
     { ruleId: 'R12' },
+  );
+}
+
+/** A brake takes two people to release; one who moves devices out of its reach would do it alone. */
+async function assertStaysBraked(
+  directory: Services['directory'],
+  device: Device,
+  changes: DeviceChanges,
+): Promise<void> {
+  if (device.lifecycle !== Lifecycle.Enrolled) return;
+  if (changes.siteId === undefined && changes.unitId === undefined) return;
+  const brake = brakeLeftBehind(await listBrakes(directory), device, applied(device, changes));
+  if (brake === undefined) return;
+  throw problems.conflict(
+    `The brake is pulled for ${nameOfPlace(brake)}. The device can be moved out of there once two people released it.`,
+    { gate: 'brake', ruleId: 'R4' },
   );
 }
 

@@ -1,64 +1,89 @@
-import * as v from 'valibot';
 import type { Table } from '../../shared/aws/dynamodb.ts';
-import type { Command } from '../../shared/commands/command.ts';
+import { CommandType } from '../../shared/commands/command.ts';
+import { Gate } from '../../shared/commands/gates/gate.ts';
 import { type CommandPage, type CommandPosition, listStoredCommands } from '../../shared/commands/store.ts';
-import { type DeviceFilter, listDevices } from '../../shared/devices/store.ts';
 import { operation } from '../../shared/http/api.ts';
-import { decodeCursor } from '../../shared/http/cursor.ts';
 import { pageBody } from '../../shared/http/page.ts';
-import { type Caller, everySite } from '../../shared/identity/caller.ts';
-import { deviceResource } from '../../shared/identity/resource.ts';
-import { interlockOperations, shadowCommandsOfDevice, shadowDays } from '../../shared/interlock/operations.ts';
+import { interlockOperations, shadowCommandsOfDevice } from '../../shared/interlock/operations.ts';
 import type { InterlockSettings } from '../../shared/interlock/settings.ts';
-import { shadow } from '../../shared/interlock/shadow.ts';
+import { type Decided, shadow } from '../../shared/interlock/shadow.ts';
+import { limitOperations } from '../../shared/limits/operations.ts';
+import { shadowLimits } from '../../shared/limits/shadow.ts';
+import { type DecidedRequest, decidedSince } from './decided.ts';
 import type { Services } from './services.ts';
-
-/** Where the devices go on, inside a cursor. */
-const Position = v.pipe(
-  v.strictObject({
-    site: v.union([v.pipe(v.number(), v.safeInteger(), v.minValue(0)), v.pipe(v.string(), v.maxLength(80))]),
-    after: v.optional(v.pipe(v.string(), v.maxLength(160))),
-  }),
-  v.transform(({ site, after }) => (after === undefined ? { site } : { site, after })),
-);
-
-/** Queries at the same time. */
-const parallel = 10;
+import { ofEach, shadowPage } from './shadow-devices.ts';
 
 /** Shadow mode (R17). */
-export function shadowHandlers({ devices, guard, interlock }: Services) {
+export function shadowHandlers(services: Services) {
+  const { devices, interlock } = services;
   return {
     shadowInterlock: operation(interlockOperations.shadowInterlock, async ({ caller, body, receivedAt }) => {
-      guard.assertReadsSomewhere(caller, receivedAt);
       const settings = merged(interlock, body.settings);
-      const { cursor, ...question } = body;
-      const filter = filterOf(caller, body.siteId);
-      const list = ['interlock-shadow', question, filter.siteIds ?? everySite];
-      const position = cursor === undefined ? undefined : decodeCursor(list, cursor, Position);
-      const page = await listDevices(devices, filter, body.devices, position);
-      const mayRead = page.devices.filter(
-        (device) => guard.decide(caller, 'ReadCommand', deviceResource(device), receivedAt).allowed,
-      );
-      const since = new Date(receivedAt.getTime() - shadowDays * 86_400_000).toISOString();
-      const histories = await inParallel(mayRead, (device) => commandsSince(devices, device.id, since));
-      const results = histories.flatMap(({ commands }) => commands.map((command) => shadow(command, settings)));
-      const changes = results.flatMap((result) => result.changes);
-      const sum = (count: (result: (typeof results)[number]) => number) =>
-        results.reduce((total, result) => total + count(result), 0);
+      const page = await shadowPage(services, 'interlock-shadow', caller, body, receivedAt);
+      const { found, cutDevices } = await ofEach(page.devices, async (deviceId) => {
+        const [commands, trail] = await Promise.all([
+          commandsSince(devices, deviceId, page.since),
+          decidedSince(devices, deviceId, page.since),
+        ]);
+        return { asked: [...commands.asked, ...refusedOf(trail.requests)], cut: commands.cut || trail.cut };
+      });
+      const results = found.flatMap(({ asked }) => asked.map((each) => shadow(each, settings)));
       return {
         body: {
           settings,
-          since,
-          devices: mayRead.length,
+          since: page.since,
+          devices: page.devices.length,
           commands: results.length,
-          decided: sum(({ decided }) => decided),
-          undecidable: sum(({ undecidable }) => undecidable),
-          cutDevices: mayRead.filter((_, index) => histories[index]?.cut).map(({ id }) => id),
-          ...pageBody(list, changes, page.next),
+          decided: sum(results, ({ decided }) => decided),
+          undecidable: sum(results, ({ undecidable }) => undecidable),
+          cutDevices: [...cutDevices],
+          ...pageBody(
+            page.list,
+            results.flatMap(({ changes }) => changes),
+            page.next,
+          ),
+        },
+      };
+    }),
+
+    shadowLimits: operation(limitOperations.shadowLimits, async ({ caller, body, receivedAt }) => {
+      const page = await shadowPage(services, 'limits-shadow', caller, body, receivedAt);
+      const { found, cutDevices } = await ofEach(page.devices, (deviceId) =>
+        decidedSince(devices, deviceId, page.since),
+      );
+      const results = found.flatMap(({ requests }) =>
+        requests.map(({ refused: _refused, ...request }) => shadowLimits(request, body.limits)),
+      );
+      return {
+        body: {
+          limits: body.limits,
+          since: page.since,
+          devices: page.devices.length,
+          requests: results.length,
+          decided: sum(results, ({ decided }) => decided),
+          undecidable: sum(results, ({ undecidable }) => undecidable),
+          cutDevices: [...cutDevices],
+          ...pageBody(
+            page.list,
+            results.flatMap(({ changes }) => changes),
+            page.next,
+          ),
         },
       };
     }),
   };
+}
+
+const sum = <Result>(results: readonly Result[], count: (result: Result) => number): number =>
+  results.reduce((total, result) => total + count(result), 0);
+
+/** What the interlock refused. Only erasing is, and what its decision says does not hang on the parameters. */
+function refusedOf(requests: readonly DecidedRequest[]): Decided[] {
+  return requests.flatMap(({ refused, type, decisions, deviceId }) =>
+    refused && type === CommandType.Wipe && decisions.some(({ gate }) => gate === Gate.Interlock)
+      ? [{ deviceId, type, parameters: {}, decisions }]
+      : [],
+  );
 }
 
 function merged(
@@ -74,39 +99,29 @@ function merged(
   };
 }
 
-/** Devices of the caller's sites: what they may not see is not even read. */
-function filterOf(caller: Caller, siteId: string | undefined): DeviceFilter {
-  const own = caller.sites.includes(everySite) ? undefined : [...new Set(caller.sites)].sort();
-  const siteIds = siteId === undefined ? own : own === undefined || own.includes(siteId) ? [siteId] : [];
-  return siteIds === undefined ? {} : { siteIds };
-}
-
 /** Open commands, then closed ones from the newest on, until they are too old or too many. */
 async function commandsSince(
   table: Table,
   deviceId: string,
   since: string,
-): Promise<{ readonly commands: readonly Command[]; readonly cut: boolean }> {
-  const commands: Command[] = [];
+): Promise<{ readonly asked: readonly Decided[]; readonly cut: boolean }> {
+  const asked: Decided[] = [];
   let position: CommandPosition | undefined;
   for (;;) {
     const page: CommandPage = await listStoredCommands(table, deviceId, 100, position);
     const recent = page.commands.filter(({ createdAt }) => createdAt >= since);
-    commands.push(...recent);
+    asked.push(
+      ...recent.map(({ id, type, parameters, decisions = [] }) => ({
+        deviceId,
+        commandId: id,
+        type,
+        parameters,
+        decisions,
+      })),
+    );
     const old = page.commands.some(({ createdAt, closedAt }) => closedAt !== undefined && createdAt < since);
-    if (page.next === undefined || old) return { commands, cut: false };
-    if (commands.length >= shadowCommandsOfDevice) return { commands, cut: true };
+    if (page.next === undefined || old) return { asked, cut: false };
+    if (asked.length >= shadowCommandsOfDevice) return { asked, cut: true };
     position = page.next;
   }
-}
-
-async function inParallel<Item, Result>(
-  items: readonly Item[],
-  run: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  for (let start = 0; start < items.length; start += parallel) {
-    results.push(...(await Promise.all(items.slice(start, start + parallel).map(run))));
-  }
-  return results;
 }

@@ -8,9 +8,11 @@ import { parameter } from '../../shared/http/operation.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
 import { problems } from '../../shared/http/problem.ts';
 import { organization, siteResource } from '../../shared/identity/resource.ts';
+import { factsOf } from '../../shared/places/facts.ts';
 import { placeOperations } from '../../shared/places/operations.ts';
 import type { Site } from '../../shared/places/place.ts';
 import { organizationPartition, sitePartition } from '../../shared/places/store.ts';
+import { permitLoosening } from './loosen.ts';
 import { changedMeanwhile, requireSite, type Services } from './services.ts';
 
 /** The operations on sites. */
@@ -57,8 +59,21 @@ export function siteOperations({ places, guard, directory, wakeHeld }: Services)
         updatedAt: receivedAt.toISOString(),
         version: before.version + 1,
       };
-      const entry = { ...permit, before: input(before), after: input(site) };
-      if (!(await places.updateSite(site, auditRecord(partition, entry, receivedAt)))) throw changedMeanwhile();
+      const { entry, parts } = await permitLoosening(
+        { guard, directory },
+        {
+          caller,
+          resource: siteResource(before.id),
+          partition,
+          permit,
+          before: factsOf(before, undefined),
+          after: factsOf(site, undefined),
+          place: { siteId: site.id },
+          now: receivedAt,
+        },
+      );
+      const audit = auditRecord(partition, { ...entry, before: input(before), after: input(site) }, receivedAt);
+      if (!(await places.updateSite(site, audit, parts))) throw changedMeanwhile();
       if (!isDeepStrictEqual(hoursOf(before), hoursOf(site))) await wakeHeld({ siteId: site.id });
       return { body: site, headers: { etag: etagOf(site.version) } };
     }),

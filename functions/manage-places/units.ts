@@ -7,13 +7,15 @@ import { parameter } from '../../shared/http/operation.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
 import { problems } from '../../shared/http/problem.ts';
 import { siteResource, unitResource } from '../../shared/identity/resource.ts';
+import { factsOf } from '../../shared/places/facts.ts';
 import { placeOperations } from '../../shared/places/operations.ts';
 import type { Unit, UnitChanges } from '../../shared/places/place.ts';
 import { type PlaceStore, sitePartition } from '../../shared/places/store.ts';
+import { permitLoosening } from './loosen.ts';
 import { changedMeanwhile, requireSite, type Services } from './services.ts';
 
 /** The operations on care units. */
-export function unitOperations({ places, guard, wakeHeld }: Services) {
+export function unitOperations({ places, guard, directory, wakeHeld }: Services) {
   return {
     listUnits: operation(placeOperations.listUnits, async ({ caller, path, query, receivedAt }) => {
       const siteId = parameter(path, 'siteId');
@@ -61,8 +63,22 @@ export function unitOperations({ places, guard, wakeHeld }: Services) {
       const permit = await guard.permit(caller, 'UpdateUnit', resource, partition, receivedAt);
       assertVersion(ifMatch, before.version);
       const unit = { ...changed(before, body), updatedAt: receivedAt.toISOString(), version: before.version + 1 };
-      const entry = { ...permit, before: input(before), after: input(unit) };
-      if (!(await places.updateUnit(unit, auditRecord(partition, entry, receivedAt)))) throw changedMeanwhile();
+      const site = await requireSite(places, before.siteId);
+      const { entry, parts } = await permitLoosening(
+        { guard, directory },
+        {
+          caller,
+          resource,
+          partition,
+          permit,
+          before: factsOf(site, before),
+          after: factsOf(site, unit),
+          place: { siteId: unit.siteId, unitId: unit.id },
+          now: receivedAt,
+        },
+      );
+      const audit = auditRecord(partition, { ...entry, before: input(before), after: input(unit) }, receivedAt);
+      if (!(await places.updateUnit(unit, audit, parts))) throw changedMeanwhile();
       if (!isDeepStrictEqual(whatDecides(before), whatDecides(unit))) {
         await wakeHeld({ siteId: unit.siteId, unitId: unit.id });
       }

@@ -120,6 +120,10 @@ export class ManagementStack extends Stack {
         tableAccess(data.devices, ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']),
         indexAccess(data.devices, 'bySite', ['Query', 'Scan']),
         tableAccess(data.directory, ['GetItem', 'PutItem']),
+        // A device is not moved out from under a brake.
+        tableAccess(data.directory, ['Query'], {
+          'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': 'BRAKE' },
+        }),
         allow(['s3:GetObject', 's3:PutObject'], [importFiles]),
         allow(['sqs:SendMessage'], [imports.queueArn]),
       ],

@@ -14,6 +14,8 @@ export const AlertKind = {
   LimitReached: 'limit-reached',
   BreakGlass: 'break-glass',
   ReviewOverdue: 'review-overdue',
+  /** Tier, hours, freezes or spares of a place let more through than before. */
+  PlaceLoosened: 'place-loosened',
   /** A gate or a safety event stopped a rollout: for good. */
   RolloutStopped: 'rollout-stopped',
   /** A wave of a rollout does not go on before a person has looked at it. */

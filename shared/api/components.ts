@@ -12,6 +12,7 @@ import { ImportView, RowResult } from '../imports/job.ts';
 import { ShadowRequest, ShadowView, SignalView } from '../interlock/operations.ts';
 import { SignalInput } from '../interlock/signals.ts';
 import { Limits } from '../limits/limits.ts';
+import { LimitsShadowRequest, LimitsShadowView } from '../limits/operations.ts';
 import { Site, SiteChanges, SiteInput, Unit, UnitChanges, UnitInput } from '../places/place.ts';
 import { ReviewView } from '../reviews/operations.ts';
 import { RolloutInput } from '../rollouts/definition.ts';
@@ -48,6 +49,8 @@ const named: Readonly<Record<string, readonly [v.GenericSchema, 'input' | 'outpu
   Approval: [ApprovalView, 'output'],
   Review: [ReviewView, 'output'],
   Limits: [Limits, 'input'],
+  LimitsShadowRequest: [LimitsShadowRequest, 'input'],
+  LimitsShadow: [LimitsShadowView, 'output'],
   Command: [CommandView, 'output'],
   BrakeRequest: [BrakeRequest, 'input'],
   Brake: [BrakeView, 'output'],

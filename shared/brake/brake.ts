@@ -74,6 +74,15 @@ export function reaches(brake: BrakePlace, device: Pick<Device, 'siteId' | 'unit
   }
 }
 
+/** A pulled brake that reaches the device where it stands and would no longer where it goes, if there is one. */
+export function brakeLeftBehind(
+  brakes: readonly Brake[],
+  before: Pick<Device, 'siteId' | 'unitId'>,
+  after: Pick<Device, 'siteId' | 'unitId'>,
+): Brake | undefined {
+  return brakes.find((brake) => reaches(brake, before) && !reaches(brake, after));
+}
+
 /** When a command is looked at: before it is stored (then a brake refuses it) or before it is handed out (then it waits). */
 export type BrakeMoment = 'write' | 'hand-out';
 

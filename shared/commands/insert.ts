@@ -32,9 +32,11 @@ export async function insertCommand(
         TableName: table.name,
         Key: { pk: devicePartition(device.id), sk: sortKeys.head },
         UpdateExpression: 'SET queueSeq = :next',
-        ConditionExpression: 'queueSeq = :seen AND lifecycle = :enrolled',
+        // The version too: what the gates decided holds for the class and the place that they saw.
+        ConditionExpression: 'queueSeq = :seen AND version = :version AND lifecycle = :enrolled',
         ExpressionAttributeValues: {
           ':seen': device.queueSeq,
+          ':version': device.version,
           ':next': command.seq,
           ':enrolled': Lifecycle.Enrolled,
         },

@@ -9,7 +9,7 @@ import { listBrakes } from '../brake/store.ts';
 import { type Device, type DeviceId, Lifecycle } from '../devices/device.ts';
 import { devicePartition } from '../devices/keys.ts';
 import { getDevice, revokeDevice } from '../devices/store.ts';
-import { problems } from '../http/problem.ts';
+import { ProblemError, problems } from '../http/problem.ts';
 import type { BreakGlass } from '../reviews/review.ts';
 import { authorized, GateRefusal, type Passage, passGates } from './gates/pipeline.ts';
 import { approvalGate, emergencyOf, limiterGate, tellOfRefusal } from './stored-gates.ts';
@@ -55,12 +55,14 @@ export async function revokeThroughGates(tables: CommandTables, asked: Revocatio
       return await revokeDevice(
         tables.devices,
         deviceId,
-        'any',
+        device.version,
         (before, after) => recordOf(asked, before, after, decisions),
         [...parts, ...emergencyParts(tables, asked, device)],
       );
     } catch (error) {
-      if (!cancellationsOf(error)?.some(({ code }) => code === 'ConditionalCheckFailed')) throw error;
+      // A limit that others used up since, or a device that was changed: moved, for one. It is decided again.
+      const changed = error instanceof ProblemError && error.problem.status === 412;
+      if (!changed && !cancellationsOf(error)?.some(({ code }) => code === 'ConditionalCheckFailed')) throw error;
       await pause(Math.random() * Math.min(400, 10 * 2 ** tries));
     }
   }
@@ -70,7 +72,7 @@ export async function revokeThroughGates(tables: CommandTables, asked: Revocatio
 async function passRecorded(tables: CommandTables, asked: RevocationRequest, device: Device): Promise<Passage> {
   const { requestedBy, now } = asked;
   const gates = [
-    async () => ({ decision: authorized(asked.entry.policyIds ?? [], requestedBy, now) }),
+    async () => ({ decision: authorized(asked.entry, device, requestedBy, now) }),
     approvalGate(tables, asked),
     limiterGate(tables, asked),
     async () => ({ decision: brakeDecision(await listBrakes(tables.directory), 'revoke', device, 'write', now) }),

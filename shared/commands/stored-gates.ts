@@ -10,7 +10,7 @@ import { type BreakGlass, reviewHours } from '../reviews/review.ts';
 import { reviewPart } from '../reviews/store.ts';
 import type { RolloutGrant } from '../rollouts/admission/update-order.ts';
 import type { CommandType, StoredCommand } from './command.ts';
-import { approvalDecision, destructiveTypes } from './gates/approval.ts';
+import { approvalDecision } from './gates/approval.ts';
 import { Gate } from './gates/gate.ts';
 import { limiterDecision } from './gates/limiter.ts';
 import type { GateAnswer, GateRefusal } from './gates/pipeline.ts';
@@ -57,7 +57,8 @@ export const approvalGate =
 export const limiterGate =
   (tables: Tables, { breakGlass }: TwoPersonMeans) =>
   async ({ device, request: { type }, requestedBy, now }: TwoPersonQuestion): Promise<GateAnswer> => {
-    const emergency = breakGlass !== undefined && destructiveTypes.has(type);
+    // Whatever is asked for: what is forced on a device in use is counted, also a restart.
+    const emergency = breakGlass !== undefined;
     if (!emergency && !isLimited(type)) return { decision: limiterDecision(type, [], device.id, now) };
     const { limits } = await getLimits(tables.directory);
     // In an emergency the limits of the type do not count, but there is one for emergencies.
@@ -111,6 +112,11 @@ export function emergencyOf(directory: Table, device: Device, emergency: Emergen
       at,
       dueAt,
       ...(device.siteId === undefined ? {} : { siteId: device.siteId }),
+      device: {
+        platform: device.platform,
+        class: device.class,
+        ...(device.unitId === undefined ? {} : { unitId: device.unitId }),
+      },
     }),
     alertPart(
       directory,

@@ -16,7 +16,14 @@ import { interlockGate } from '../interlock/command-gate.ts';
 import type { InterlockSettings } from '../interlock/settings.ts';
 import { type BreakGlass, breakGlassMinutes } from '../reviews/review.ts';
 import type { RolloutGrant } from '../rollouts/admission/update-order.ts';
-import { type Command, type CommandId, CommandStatus, isRolloutType, type StoredCommand } from './command.ts';
+import {
+  type Command,
+  type CommandId,
+  CommandStatus,
+  CommandType,
+  isRolloutType,
+  type StoredCommand,
+} from './command.ts';
 import { isOverdue, shown } from './expiry.ts';
 import {
   authorized,
@@ -95,6 +102,7 @@ export interface QueuedCommand {
 export async function queueCommand(tables: CommandTables, asked: QueueRequest): Promise<QueuedCommand> {
   const request = validate(CommandRequest, asked.request);
   const expiresAt = expiryOf(request, asked);
+  assertBeginsBefore(request, expiresAt);
   const remembered =
     asked.idempotencyKey === undefined
       ? undefined
@@ -136,7 +144,9 @@ async function tryToQueue(
     throw problems.conflict(`The device is ${device.lifecycle}; only an enrolled device takes commands.`);
   }
   const open = await closeOverdue(table, queue.open, now);
-  const same = open.find((command) => isSame(command, request));
+  const waiting = open.filter((command) => isSame(command, request));
+  // An emergency does not end in a command that waits for what an emergency need not wait for.
+  const same = waiting.find((command) => asked.breakGlass === undefined || command.breakGlass !== undefined);
   if (same !== undefined) {
     if (remembered !== undefined) {
       const kept = { commandId: same.id, request: remembered.request };
@@ -151,16 +161,31 @@ async function tryToQueue(
   const command = newCommand(asked, request, expiresAt, device, queue.open, passage);
   const parts = [...passage.parts, ...emergencyParts(tables.directory, command, device)];
   const stored = await insertCommand(table, device, command, [recordOf(asked, command)], parts, remembered, now);
-  return stored ? { command: shown(command, now.getTime()), created: true } : undefined;
+  if (!stored) return undefined;
+  await Promise.all(waiting.map((earlier) => supersede(table, asked, earlier)));
+  return { command: shown(command, now.getTime()), created: true };
+}
+
+/** An equal command that waits is not done a second time after the emergency. One that the device has already stays. */
+async function supersede(table: Table, { deviceId, entry, requestedBy, now }: QueueRequest, earlier: StoredCommand) {
+  const reason = 'asked for again in an emergency';
+  const change = { status: CommandStatus.Cancelled, at: now.toISOString(), source: requestedBy, reason };
+  const record = ({ id, type }: StoredCommand) =>
+    auditRecord(
+      devicePartition(deviceId),
+      { ...entry, action: 'CancelCommand', reason, after: { commandId: id, type } },
+      now,
+    );
+  await changeCommand(table, earlier, (current) => changed(current, change), record);
 }
 
 /** The gates, in their order. */
 const gatesOf = (tables: CommandTables, asked: QueueRequest): readonly CommandGate[] => [
-  async ({ request, requestedBy, now }) => ({
+  async ({ device, request, requestedBy, now }) => ({
     decision:
       asked.rollout !== undefined && isRolloutType(request.type)
         ? authorizedByRollout(asked.rollout.id, requestedBy, now)
-        : authorized(asked.entry.policyIds ?? [], requestedBy, now),
+        : authorized(asked.entry, device, requestedBy, now),
   }),
   approvalGate(tables, asked),
   limiterGate(tables, asked),
@@ -311,6 +336,15 @@ function expiryOf(request: CommandRequest, { breakGlass, now }: QueueRequest): s
     ]);
   }
   return new Date(wanted).toISOString();
+}
+
+/** A restart that is asked for from a time on must still stand then. */
+function assertBeginsBefore(request: CommandRequest, expiresAt: string): void {
+  if (request.type !== CommandType.Restart || request.parameters.notBefore === undefined) return;
+  if (Date.parse(request.parameters.notBefore) < Date.parse(expiresAt)) return;
+  throw problems.invalid('notBefore must lie before the command expires.', [
+    { pointer: '/parameters/notBefore', detail: `must lie before ${expiresAt}` },
+  ]);
 }
 
 /** Who withdraws a command, and how it is recorded. */

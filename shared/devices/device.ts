@@ -112,6 +112,8 @@ export interface ClinicalReport {
   readonly operatingMode?: OperatingMode;
   readonly activationState?: ActivationState;
   readonly contextAssociation?: ContextAssociation;
+  /** The message that said it had a time that cannot be (`believedTime`): nobody knows how old its word is. */
+  readonly ageUnknown?: true;
 }
 
 /** Power as the last posture report had it. */

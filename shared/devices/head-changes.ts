@@ -4,7 +4,7 @@ import type { CheckInMessage } from '../protocols/agent/messages.ts';
 import type { ClinicalReport, Device, Power, StoredReport } from './device.ts';
 import { heartbeatMilliseconds } from './intervals.ts';
 import { type Caller, recognize } from './recognize.ts';
-import { effectiveTime, observationTime } from './report-time.ts';
+import { believedTime, effectiveTime, observationTime } from './report-time.ts';
 
 /** What a check-in changes of the head. */
 export type HeadChanges = Partial<
@@ -80,6 +80,7 @@ function clinicalChange(device: Device, message: CheckInMessage, receivedAt: num
     ...(operatingMode === undefined ? {} : { operatingMode }),
     ...(activationState === undefined ? {} : { activationState }),
     ...(contextAssociation === undefined ? {} : { contextAssociation }),
+    ...(believedTime(message.at, receivedAt) === undefined ? { ageUnknown: true as const } : {}),
   };
   if (known !== undefined && (saysSame(known, said) || said.at < known.at)) return {};
   return { clinical: said };
@@ -87,17 +88,17 @@ function clinicalChange(device: Device, message: CheckInMessage, receivedAt: num
 
 /**
  * When the device itself last said what its record holds of its clinical use: with this message, or undefined when the
- * message says nothing of it, or something that is older than the record.
+ * message says nothing of it, something that is older than the record, or nobody can tell how old it is.
  *
  * @param device the head with what this check-in changes of it
  * @returns milliseconds, our clock
  */
 export function clinicalSaidAt(device: Device, message: CheckInMessage, receivedAt: number): number | undefined {
   if (message.clinical === undefined || device.clinical === undefined) return undefined;
-  return saysSame(message.clinical, device.clinical) ? effectiveTime(message.at, receivedAt) : undefined;
+  return saysSame(message.clinical, device.clinical) ? believedTime(message.at, receivedAt) : undefined;
 }
 
-type Use = Pick<NonNullable<CheckInMessage['clinical']>, keyof Omit<ClinicalReport, 'at'>>;
+type Use = Pick<NonNullable<CheckInMessage['clinical']>, keyof Omit<ClinicalReport, 'at' | 'ageUnknown'>>;
 
 /** Whether two reports say the same of the use, whenever it began. */
 function saysSame(one: Use, other: Use): boolean {

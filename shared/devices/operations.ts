@@ -97,6 +97,12 @@ export const DeviceView = v.object({
         operatingMode: v.optional(v.picklist(Object.values(OperatingMode))),
         activationState: v.optional(v.picklist(Object.values(ActivationState))),
         contextAssociation: v.optional(v.picklist(Object.values(ContextAssociation))),
+        ageUnknown: v.optional(
+          v.pipe(
+            v.literal(true),
+            v.description('Its message was late or its clock is wrong: it proves nothing of now'),
+          ),
+        ),
       }),
       v.description(
         'Clinical use since that time, as the device said it; the last three in the words of IEEE 11073-10207',

@@ -9,6 +9,20 @@ export const longestDelay = 3_600_000;
 /** A state is believed to have lasted this long. What seems older was noted before the clock was set. */
 export const longestState = 24 * 3_600_000;
 
+/** A clock that is ahead of ours by more than this is wrong. */
+export const clockTolerance = 60_000;
+
+/**
+ * When a message was made, in milliseconds on our clock, where that decides how old its word is; undefined when it cannot be
+ * told: the message lay somewhere for more than `longestDelay`, or the device's clock is wrong. From the message alone the
+ * two look the same.
+ */
+export function believedTime(at: string, receivedAt: number): number | undefined {
+  const time = Date.parse(at);
+  const believed = time <= receivedAt + clockTolerance && time >= receivedAt - longestDelay;
+  return believed ? Math.min(time, receivedAt) : undefined;
+}
+
 /**
  * The time of a message, in milliseconds on our clock. A plausible device time is kept, since it orders messages that
  * overtook each other. Any other (in the future, or long past) is replaced by the time of receipt: a clock that is

@@ -43,20 +43,23 @@ const backWith: Partial<Record<CommandType, ReadonlySet<CommandStatus>>> = {
   [CommandType.Wipe]: new Set(['verified', 'failed', 'deferred']),
 };
 
-/** Whether a single command takes a device away that may have a patient connected. */
+/** Whether a single command takes the device away from whoever uses it. */
 export function takesAway(command: StoredCommand, { class: deviceClass }: Pick<Device, 'class'>): boolean {
-  if (isPersonal(deviceClass) || leases[command.type] === undefined) return false;
+  if (leases[command.type] === undefined) return false;
   const disruption = disruptionOf(command, deviceClass);
   return disruption !== undefined && disruption !== Disruption.HidesScreen;
 }
 
-/** The same where its unit says how many of the class it needs (rule R8). */
+/**
+ * Whether that takes one of the unit's spares (rule R8): where a patient may be connected, and the unit says how many of the
+ * class it needs. Phones, tablets and workstations are carried away anyway.
+ */
 export const takesSpare = (command: StoredCommand, { device, place }: Pick<HandOut, 'device' | 'place'>): boolean =>
-  takesAway(command, device) && place?.spares?.[device.class] !== undefined;
+  takesAway(command, device) && !isPersonal(device.class) && place?.spares?.[device.class] !== undefined;
 
 /**
- * Holds back a single command for a device that a rollout is updating at this moment, where the unit says nothing of
- * spares; undefined when it may go. An emergency (break-glass) does not wait. Request: the unit's spares.
+ * Holds back a single command for a device that a rollout is updating at this moment, where it takes no spare; undefined
+ * when it may go. An emergency (break-glass) does not wait. Request: the unit's spares.
  */
 export async function holdWhileUpdating(tables: AdmissionTables, handOut: HandOut): Promise<LetIn | undefined> {
   const { command, device, now } = handOut;

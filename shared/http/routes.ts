@@ -108,6 +108,7 @@ export const routes = [
   { operation: 'completeReview', method: 'POST', path: '/reviews/{reviewId}/complete', function: 'manage-commands' },
   { operation: 'getLimits', method: 'GET', path: '/limits', function: 'manage-commands' },
   { operation: 'updateLimits', method: 'PUT', path: '/limits', function: 'manage-commands' },
+  { operation: 'shadowLimits', method: 'POST', path: '/limits/shadow', function: 'manage-interlock' },
   { operation: 'listBrakes', method: 'GET', path: '/brake', function: 'manage-brake' },
   { operation: 'pullBrake', method: 'POST', path: '/brake', function: 'manage-brake' },
   { operation: 'releaseBrake', method: 'POST', path: '/brake/release', function: 'manage-brake' },

@@ -38,6 +38,8 @@ export function decideOn(
     const verdict = allow('R11', 'It does not disturb whoever uses the device.');
     return decision(verdict, [], now, settings);
   }
+  const later = asksForLater(command, now);
+  if (later !== undefined) return decision(later, inputs, now, settings);
   const facts = new Facts(inputs, deviceClass, disruption, settings);
   const verdict = judge(facts);
   if (!forced || verdict.effect === GateEffect.Allow) return decision(verdict, inputs, now, settings);
@@ -47,6 +49,17 @@ export function decideOn(
     return decision({ ...verdict, effect: GateEffect.Allow, ruleId: 'R12', reason }, inputs, now, settings);
   }
   return decision({ ...verdict, reason: `${verdict.reason} ${never}` }, inputs, now, settings);
+}
+
+/**
+ * A restart from a time on is not handed out before it: the device would restart then, whoever is connected to it by that
+ * time. Also in an emergency, whose time is chosen by whoever asks.
+ */
+function asksForLater({ parameters }: CommandFacts, now: number): Verdict | undefined {
+  const { notBefore } = parameters;
+  if (typeof notBefore !== 'string' || Date.parse(notBefore) <= now) return undefined;
+  const opensAt = new Date(notBefore).toISOString();
+  return { ...defer('R11', `It is asked for from ${opensAt} on, and is decided then.`), opensAt };
 }
 
 interface Verdict {
@@ -222,7 +235,7 @@ function whyNotKnownFree(facts: Facts): Verdict | undefined {
   }
   if (!session && !facts.isFresh) {
     // Without the age: the reason stays the same while it does not change, and the inputs say the age.
-    const reason = `It said that it is not in use, but not within the last ${facts.longestAge} s.`;
+    const reason = `It said that it is not in use, but not within the last ${facts.longestAge} s, as far as its clock can be believed.`;
     return defer('R1', reason, SignalName.DeviceState);
   }
   if (isMobile(facts.deviceClass) && !facts.isInService && facts.value(SignalName.Charging) !== true) {

@@ -1,5 +1,5 @@
 import type { StoredCommand } from '../commands/command.ts';
-import { Gate, type GateDecision, GateEffect } from '../commands/gates/gate.ts';
+import type { GateDecision } from '../commands/gates/gate.ts';
 import type { Device } from '../devices/device.ts';
 import type { PlaceOf } from '../places/facts.ts';
 import { decideInterlock, type InterlockOptions } from './decide.ts';
@@ -28,11 +28,11 @@ export async function askInterlock(
   return decideInterlock(command, { device, clinicalSaidAt, place, now }, options);
 }
 
-/** Whether break-glass took the command past the interlock when it was queued: then it holds until it is handed out. */
-export const isForced = ({ decisions }: Pick<StoredCommand, 'decisions'>): boolean =>
-  (decisions ?? []).some(
-    ({ gate, effect, ruleId }) => gate === Gate.Interlock && effect === GateEffect.Allow && ruleId === 'R12',
-  );
+/**
+ * Whether somebody broke the glass for it. It counts at every hand-out, also when the device was free when it was asked for
+ * and is in use by then; what may never be forced is decided there as well.
+ */
+export const isForced = ({ breakGlass }: Pick<StoredCommand, 'breakGlass'>): boolean => breakGlass !== undefined;
 
 /**
  * The command with a newer decision of a gate, beside the one of when it was queued: what was known when it was asked for,

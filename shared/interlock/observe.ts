@@ -55,7 +55,8 @@ export function observe(observation: Observation, disruption: Disruption): GateI
 function clinicalInputs({ device, clinicalSaidAt, now }: Observation): GateInput[] {
   const { clinical } = device;
   if (clinical === undefined) return [{ signal: SignalName.DeviceState, value: 'unknown', source: 'device' }];
-  const said = clinicalSaidAt === undefined ? clinical.at : new Date(clinicalSaidAt).toISOString();
+  const recorded = clinical.ageUnknown === true ? undefined : clinical.at;
+  const said = clinicalSaidAt === undefined ? recorded : new Date(clinicalSaidAt).toISOString();
   const input = (signal: string, value: string | undefined): GateInput[] =>
     value === undefined ? [] : [{ signal, value, source: 'device', ...aged(said, now) }];
   return [

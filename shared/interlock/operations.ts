@@ -23,9 +23,8 @@ export const shadowDays = 30;
 /** Most commands of one device that it reads, newest first. */
 export const shadowCommandsOfDevice = 200;
 
-/** What would other settings have done? */
-export const ShadowRequest = v.strictObject({
-  settings: v.pipe(InterlockChanges, v.description('What differs from the settings that are deployed')),
+/** Which devices one request of shadow mode looks at; the request for the next ones names where it goes on. */
+export const shadowScope = {
   siteId: v.optional(v.pipe(SiteId, v.description('Only devices of this site'))),
   devices: v.optional(
     v.pipe(
@@ -44,10 +43,20 @@ export const ShadowRequest = v.strictObject({
       v.description('`next` of the answer before; the rest must stay the same'),
     ),
   ),
+};
+
+/** Most audit records of one device that it reads, newest first. */
+export const shadowRecordsOfDevice = 300;
+
+/** What would other settings have done? */
+export const ShadowRequest = v.strictObject({
+  settings: v.pipe(InterlockChanges, v.description('What differs from the settings that are deployed')),
+  ...shadowScope,
 });
 export type ShadowRequest = v.InferOutput<typeof ShadowRequest>;
 
-const told = v.object({
+/** What a gate said, or would have said. */
+export const ShadowDecision = v.object({
   effect: v.picklist(Object.values(GateEffect)),
   ruleId: v.string(),
   reason: v.string(),
@@ -58,22 +67,24 @@ export const ShadowView = v.object({
   settings: InterlockSettings,
   since: v.pipe(time, v.description('Commands from then on were looked at')),
   devices: v.pipe(v.number(), v.description('Devices that were looked at')),
-  commands: v.pipe(v.number(), v.description('Their commands')),
+  commands: v.pipe(v.number(), v.description('What was asked for them: commands, and what the interlock refused')),
   decided: v.pipe(v.number(), v.description('Decisions that were made anew, from the inputs stored with them')),
   undecidable: v.pipe(v.number(), v.description('Commands without such inputs: they disturb nobody, or are older')),
   cutDevices: v.pipe(
     v.array(v.string()),
-    v.description(`Devices with more than ${shadowCommandsOfDevice} commands, of which only the newest were looked at`),
+    v.description(
+      `Devices with more than ${shadowCommandsOfDevice} commands or ${shadowRecordsOfDevice} audit records, of which only the newest were looked at`,
+    ),
   ),
   items: v.pipe(
     v.array(
       v.object({
         deviceId: v.string(),
-        commandId: v.string(),
+        commandId: v.optional(v.pipe(v.string(), v.description('Missing for what was refused'))),
         type: v.picklist(Object.values(CommandType)),
         at: v.pipe(time, v.description('When it was decided')),
-        was: told,
-        would: told,
+        was: ShadowDecision,
+        would: ShadowDecision,
       }),
     ),
     v.description('Decisions that would have been others'),

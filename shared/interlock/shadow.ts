@@ -1,14 +1,15 @@
-import type { Command } from '../commands/command.ts';
 import { Gate, type GateDecision } from '../commands/gates/gate.ts';
 import { DeviceClass } from '../devices/device.ts';
 import { decideOn } from './decide.ts';
+import type { CommandFacts } from './disruption.ts';
 import { SignalName } from './observe.ts';
 import type { InterlockSettings } from './settings.ts';
 
 /** A decision that other settings would have made otherwise. */
 export interface ShadowChange {
   readonly deviceId: string;
-  readonly commandId: string;
+  /** Missing for what was refused. */
+  readonly commandId?: string;
   readonly type: string;
   readonly at: string;
   readonly was: Pick<GateDecision, 'effect' | 'ruleId' | 'reason'>;
@@ -24,14 +25,22 @@ export interface ShadowResult {
   readonly undecidable: number;
 }
 
+/** A command, or a request that was refused, as far as the interlock decided on it. */
+export interface Decided extends CommandFacts {
+  readonly deviceId: string;
+  /** Missing for what was refused. */
+  readonly commandId?: string;
+  readonly decisions: readonly GateDecision[];
+}
+
 const classes: ReadonlySet<string> = new Set(Object.values(DeviceClass));
 
 /**
- * Makes the interlock's decisions of a command anew under other settings (R17), from the inputs that were stored with them
+ * Makes the interlock's decisions of a request anew under other settings (R17), from the inputs that were stored with them
  * and nothing else: what was not known then is not known now.
  */
-export function shadow(command: Command, settings: InterlockSettings): ShadowResult {
-  const decisions = (command.decisions ?? []).filter(({ gate }) => gate === Gate.Interlock);
+export function shadow(of: Decided, settings: InterlockSettings): ShadowResult {
+  const decisions = of.decisions.filter(({ gate }) => gate === Gate.Interlock);
   const changes: ShadowChange[] = [];
   let decided = 0;
   for (const decision of decisions) {
@@ -39,10 +48,11 @@ export function shadow(command: Command, settings: InterlockSettings): ShadowRes
     if (deviceClass === undefined) continue;
     decided += 1;
     const forced = decision.ruleId === 'R12';
-    const would = decideOn(command, deviceClass, decision.inputs, Date.parse(decision.at), { settings, forced });
+    const would = decideOn(of, deviceClass, decision.inputs, Date.parse(decision.at), { settings, forced });
     if (would.effect === decision.effect && would.ruleId === decision.ruleId) continue;
-    const { deviceId, id, type } = command;
-    changes.push({ deviceId, commandId: id, type, at: decision.at, was: told(decision), would: told(would) });
+    const { deviceId, commandId, type } = of;
+    const what = { deviceId, ...(commandId === undefined ? {} : { commandId }), type };
+    changes.push({ ...what, at: decision.at, was: told(decision), would: told(would) });
   }
   return { changes, decided, undecidable: Math.max(1, decisions.length) - decided };
 }

@@ -1,14 +1,17 @@
 import { DeviceClass } from '../devices/device.ts';
 
-/** How strictly the interlock protects each class: the higher, the less gets through, also in an emergency (R12). */
+/**
+ * How strictly the interlock protects each class: the higher, the less gets through, also in an emergency (R12). A workstation
+ * needs no charger; of what may have a patient connected, `other` needs no proof in administration.
+ */
 const strictness: Readonly<Record<DeviceClass, number>> = {
-  [DeviceClass.Phone]: 0,
-  [DeviceClass.Tablet]: 0,
   [DeviceClass.Workstation]: 0,
-  [DeviceClass.Other]: 1,
-  [DeviceClass.PatientMonitor]: 1,
-  [DeviceClass.InfusionPump]: 2,
-  [DeviceClass.Ventilator]: 3,
+  [DeviceClass.Phone]: 1,
+  [DeviceClass.Tablet]: 1,
+  [DeviceClass.Other]: 2,
+  [DeviceClass.PatientMonitor]: 3,
+  [DeviceClass.InfusionPump]: 4,
+  [DeviceClass.Ventilator]: 5,
 };
 
 /** Whether a device of the one class would lose protection as one of the other. */

@@ -57,3 +57,10 @@ export const enoughDevices = (limit: { readonly count: number; readonly percent:
 /** The limit of a place with so many enrolled devices. */
 export const limitOf = (limit: { readonly count: number; readonly percent: number }, devices: number): number =>
   Math.max(1, Math.min(limit.count, Math.floor((limit.percent * devices) / 100)));
+
+/** The places that limits are for, as decisions name them. */
+export const placeNames = {
+  network: 'the network',
+  site: (siteId: string | undefined) => `site ${siteId ?? '(none)'}`,
+  unit: (unitId: string) => `unit ${unitId}`,
+} as const;

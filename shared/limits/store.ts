@@ -6,7 +6,7 @@ import { type Use, type Window, windowMilliseconds, withUse } from '../commands/
 import { type Device, Lifecycle } from '../devices/device.ts';
 import { bySite, sitePartition } from '../devices/keys.ts';
 import type { WritePart } from '../devices/store.ts';
-import { defaultLimits, enoughDevices, type LimitedType, Limits, limitOf } from './limits.ts';
+import { defaultLimits, enoughDevices, type LimitedType, Limits, limitOf, placeNames } from './limits.ts';
 
 /** The item that holds the limits; without it the defaults hold. */
 const settingsKey = { pk: 'SETTINGS', sk: 'LIMITS' } as const;
@@ -53,7 +53,7 @@ export function limitsPart(
 }
 
 /** A window before it is read. */
-type Wanted = Pick<Window, 'key' | 'place' | 'limit'>;
+type Wanted = Pick<Window, 'key' | 'place' | 'limit' | 'enrolled'>;
 
 /**
  * The windows that touching this device with this type of command falls into: network, site, unit. Requests: one or two
@@ -70,14 +70,26 @@ export async function readTypeWindows(
   const { siteId, unitId } = device;
   const [atSite, inUnit] = await Promise.all([
     countEnrolled(devices, enoughDevices(site), siteId),
-    unitId === undefined ? 0 : countEnrolled(devices, enoughDevices(unit), siteId, unitId),
+    unitId === undefined ? undefined : countEnrolled(devices, enoughDevices(unit), siteId, unitId),
   ]);
   return readWindows(directory, [
-    { key: `${type}#NETWORK`, place: 'the network', limit: network.count },
-    { key: `${type}#SITE#${siteId ?? '-'}`, place: `site ${siteId ?? '(none)'}`, limit: limitOf(site, atSite) },
-    ...(unitId === undefined
+    { key: `${type}#NETWORK`, place: placeNames.network, limit: network.count },
+    {
+      key: `${type}#SITE#${siteId ?? '-'}`,
+      place: placeNames.site(siteId),
+      limit: limitOf(site, atSite.counted),
+      enrolled: atSite,
+    },
+    ...(unitId === undefined || inUnit === undefined
       ? []
-      : [{ key: `${type}#UNIT#${siteId}#${unitId}`, place: `unit ${unitId}`, limit: limitOf(unit, inUnit) }]),
+      : [
+          {
+            key: `${type}#UNIT#${siteId}#${unitId}`,
+            place: placeNames.unit(unitId),
+            limit: limitOf(unit, inUnit.counted),
+            enrolled: inUnit,
+          },
+        ]),
   ]);
 }
 
@@ -89,7 +101,7 @@ export function readBreakGlassWindows(
 ): Promise<readonly Window[]> {
   return readWindows(directory, [
     { key: `break-glass#PERSON#${person}`, place: person, limit: breakGlass.person },
-    { key: 'break-glass#NETWORK', place: 'the network', limit: breakGlass.network },
+    { key: 'break-glass#NETWORK', place: placeNames.network, limit: breakGlass.network },
   ]);
 }
 
@@ -136,7 +148,7 @@ async function countEnrolled(
   enough: number,
   siteId: string | undefined,
   unitId?: string,
-): Promise<number> {
+): Promise<NonNullable<Window['enrolled']>> {
   let counted = 0;
   let from: Item | undefined;
   while (counted < enough) {
@@ -158,7 +170,7 @@ async function countEnrolled(
     );
     counted += answer.Count ?? 0;
     from = answer.LastEvaluatedKey;
-    if (from === undefined) break;
+    if (from === undefined) return { counted, all: true };
   }
-  return counted;
+  return { counted, all: false };
 }

@@ -114,7 +114,7 @@ export class PlaceStore {
   }
 
   /** Changes a site; false, and nothing written, when it is no longer at the version before. */
-  updateSite(site: Site, audit: AuditItem): Promise<boolean> {
+  updateSite(site: Site, audit: AuditItem, more: readonly WritePart[] = []): Promise<boolean> {
     const { name, timeZone, maintenanceWindows, blackouts, freezes, updatedAt, version } = site;
     const { pk, sk, gsi1sk } = siteItem(site);
     return this.#attempt([
@@ -141,6 +141,7 @@ export class PlaceStore {
         },
       },
       auditPart(this.#table, audit),
+      ...more,
     ]);
   }
 
@@ -178,7 +179,7 @@ export class PlaceStore {
   }
 
   /** Changes a unit; false, and nothing written, when it is no longer at the version before. */
-  updateUnit(unit: Unit, audit: AuditItem): Promise<boolean> {
+  updateUnit(unit: Unit, audit: AuditItem, more: readonly WritePart[] = []): Promise<boolean> {
     return this.#attempt([
       {
         Put: {
@@ -189,6 +190,7 @@ export class PlaceStore {
         },
       },
       auditPart(this.#table, audit),
+      ...more,
     ]);
   }
 

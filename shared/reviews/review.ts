@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { DeviceClass, Platform } from '../devices/device.ts';
 
 /** Why somebody acted alone. */
 export const BreakGlassReason = {
@@ -37,6 +38,8 @@ export interface Review {
   readonly at: string;
   readonly dueAt: string;
   readonly siteId?: string;
+  /** What the device was then: who may review is decided by it should its record be deleted meanwhile. */
+  readonly device?: { readonly platform: Platform; readonly class: DeviceClass; readonly unitId?: string };
   readonly completedBy?: string;
   readonly completedAt?: string;
   readonly justified?: boolean;

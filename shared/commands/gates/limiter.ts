@@ -1,5 +1,5 @@
 import type { DeviceId } from '../../devices/device.ts';
-import { Gate, type GateDecision, GateEffect, type RuleId } from './gate.ts';
+import { Gate, type GateDecision, GateEffect, type GateInput, type RuleId } from './gate.ts';
 
 /** Length of every window, milliseconds. It slides: at no moment lie more than the limit within it. */
 export const windowMilliseconds = 3_600_000;
@@ -20,6 +20,8 @@ export interface Window {
   /** In words: `site s-…`. */
   readonly place: string;
   readonly limit: number;
+  /** How many enrolled devices of the place were counted, where the limit is a share of them. */
+  readonly enrolled?: { readonly counted: number; readonly all: boolean };
   readonly uses: readonly Use[];
   /** Of the item that was read; 0 when there was none. */
   readonly version: number;
@@ -51,10 +53,7 @@ export function limiterDecision(
   if (windows.length === 0) {
     return { ...common, effect: GateEffect.Allow, reason: `${what} is not limited.`, inputs: [] };
   }
-  const inputs = windows.flatMap(({ place, limit, uses }) => [
-    { signal: `devices this hour, ${place}`, value: recent(uses, time).length, source: 'directory', at: common.at },
-    { signal: `limit, ${place}`, value: limit, source: 'directory', at: common.at },
-  ]);
+  const inputs = windows.flatMap((window) => inputsOf(window, deviceId, time));
   const full = windows
     .map((window) => ({ ...window, uses: recent(window.uses, time) }))
     .filter(({ uses, limit }) => uses.length >= limit && !uses.some((use) => use.deviceId === deviceId))
@@ -72,6 +71,35 @@ export function limiterDecision(
     inputs: [...inputs].sort((a, b) => Number(b.signal.endsWith(full.place)) - Number(a.signal.endsWith(full.place))),
     until,
   };
+}
+
+/** Names of the facts of one window in a decision, each followed by the place; `shared/limits/shadow.ts` reads them again. */
+export const limiterSignals = {
+  used: 'devices this hour, ',
+  limit: 'limit, ',
+  /** Where the limit is a share: so many devices, or at least so many (`200+`). */
+  enrolled: 'enrolled devices, ',
+  /** Present when the device itself is among those of this hour, so that it takes no place. */
+  counted: 'counted already, ',
+} as const;
+
+function inputsOf({ place, limit, enrolled, uses }: Window, deviceId: DeviceId, time: number): GateInput[] {
+  const at = new Date(time).toISOString();
+  const input = (signal: string, value: GateInput['value']) => ({
+    signal: signal + place,
+    value,
+    source: 'directory',
+    at,
+  });
+  const counting = recent(uses, time);
+  return [
+    input(limiterSignals.used, counting.length),
+    input(limiterSignals.limit, limit),
+    ...(enrolled === undefined
+      ? []
+      : [input(limiterSignals.enrolled, enrolled.all ? enrolled.counted : `${enrolled.counted}+`)]),
+    ...(counting.some((use) => use.deviceId === deviceId) ? [input(limiterSignals.counted, true)] : []),
+  ];
 }
 
 /** When so many uses have left the window that there is room for one. */

@@ -77,17 +77,33 @@ export async function passGates<Question>(gates: readonly GateFor<Question>[], q
   return { decisions, parts };
 }
 
-/** The first gate's decision: that the policies permit it was found out before the writer was called. */
-export const authorized = (policyIds: readonly string[], requestedBy: string, now: Date): GateDecision => ({
-  gate: Gate.Authorization,
-  at: now.toISOString(),
-  effect: GateEffect.Allow,
-  ruleId: 'R2',
-  reason: 'The authorization policies permit it.',
-  inputs: [
-    { signal: 'policies', value: policyIds.join(' '), source: requestedBy, at: now.toISOString(), ageSeconds: 0 },
-  ],
-});
+/** What the caller of the writer was permitted, and where. */
+export interface Permit {
+  readonly policyIds?: readonly string[];
+  /** The site that the device stood at when it was permitted; missing where that did not matter. */
+  readonly siteId?: string;
+}
+
+/**
+ * The first gate's decision: that the policies permit it was found out before the writer was called, for a device of that
+ * site. One that was moved to another site since is somebody else's to decide on.
+ */
+export function authorized(
+  { policyIds = [], siteId }: Permit,
+  device: Pick<Device, 'siteId'>,
+  requestedBy: string,
+  now: Date,
+): GateDecision {
+  const at = now.toISOString();
+  const policies = { signal: 'policies', value: policyIds.join(' '), source: requestedBy, at, ageSeconds: 0 };
+  const common = { gate: Gate.Authorization, at, ruleId: 'R2' } as const;
+  if (siteId === undefined || siteId === device.siteId) {
+    return { ...common, effect: GateEffect.Allow, reason: 'The authorization policies permit it.', inputs: [policies] };
+  }
+  const moved = { signal: 'site', value: device.siteId ?? 'none', source: 'directory', at };
+  const reason = `The device was moved from site ${siteId} since this was permitted. Ask again.`;
+  return { ...common, effect: GateEffect.Deny, reason, inputs: [moved, policies] };
+}
 
 /** The same for what a rollout queues: nobody was permitted this command; people were permitted to make and approve the rollout. */
 export const authorizedByRollout = (rolloutId: string, requestedBy: string, now: Date): GateDecision => ({

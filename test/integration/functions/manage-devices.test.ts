@@ -5,9 +5,12 @@ import { reviewHandlers } from '../../../functions/manage-commands/reviews.ts';
 import { deviceHandlers } from '../../../functions/manage-devices/devices.ts';
 import { listHandlers } from '../../../functions/manage-devices/list.ts';
 import { tokenOperations } from '../../../functions/manage-enrollment/tokens.ts';
+import { alertPart } from '../../../shared/alerts/alert.ts';
 import { auditRecord } from '../../../shared/audit/record.ts';
 import { keepRecord } from '../../../shared/audit/store.ts';
 import type { Table } from '../../../shared/aws/dynamodb.ts';
+import type { BrakePlace } from '../../../shared/brake/brake.ts';
+import { deleteBrake, putBrake } from '../../../shared/brake/store.ts';
 import { deviceIdOf } from '../../../shared/devices/device.ts';
 import { getToken } from '../../../shared/enrollment/store.ts';
 import { tokenHash } from '../../../shared/enrollment/token.ts';
@@ -177,6 +180,50 @@ describe('Changing a device', () => {
     expect(items.filter(({ outcome }) => outcome === 'denied')).toHaveLength(2);
   });
 
+  test('does not take it out from under a brake, which two people release', async () => {
+    const bay = unit('d');
+    const at = new Date().toISOString();
+    const kept = { createdAt: at, updatedAt: at, version: 1 };
+    const entry = { actor: 'user:x', action: 'CreateUnit', resource: 'unit', outcome: 'allowed' } as const;
+    const places = new PlaceStore(directory, devices);
+    const step = { id: bay, siteId: north, name: 'Step-down', acuityTier: 'T1', ...kept } as const;
+    await places.createUnit(step, auditRecord(`SITE#${north}`, entry, new Date()));
+    const device = await enrol(devices, {
+      serial: 'BRAKED-1',
+      platform: 'apple',
+      class: 'tablet',
+      ownership: 'organization',
+      siteId: north,
+      unitId: unit('c'),
+    });
+    const move = (body: object) =>
+      call(handler, 'updateDevice', { caller: ada, path: { deviceId: device.id }, body, headers: { 'If-Match': '*' } });
+    const brake = async (place: BrakePlace) => {
+      const pulled = { ...place, reason: 'x', pulledBy: 'user:hal', pulledAt: at, version: 1 };
+      const audit = auditRecord(`SITE#${north}`, entry, new Date());
+      const alert = alertPart(directory, { kind: 'brake-pulled', actor: 'user:hal', summary: 'x' }, new Date());
+      expect(await putBrake(directory, pulled, undefined, audit, alert)).toBe(true);
+      return () =>
+        deleteBrake(
+          directory,
+          pulled,
+          { ...audit, sk: `${audit.sk}x` },
+          { ...alertPart(directory, { kind: 'brake-released', actor: 'user:hal', summary: 'x' }, new Date()) },
+        );
+    };
+    const releaseUnit = await brake({ scope: 'unit', siteId: north, unitId: unit('c') });
+    for (const away of [{ siteId: south }, { unitId: bay }, { unitId: null }]) {
+      expect(await move(away)).toMatchObject({ status: 409, body: { gate: 'brake', ruleId: 'R4' } });
+    }
+    expect((await move({ name: 'Bay 3' })).status).toBe(200);
+    await releaseUnit();
+    const releaseSite = await brake({ scope: 'site', siteId: north });
+    expect((await move({ unitId: bay })).status).toBe(200);
+    expect((await move({ siteId: south })).status).toBe(409);
+    await releaseSite();
+    expect((await move({ siteId: south })).status).toBe(200);
+  });
+
   test('binds it to a bed, and tells where it was', async () => {
     const bed = {
       facility: 'North',
@@ -223,6 +270,8 @@ describe('Changing a device', () => {
       ['CLASS-2', 'ventilator', 'infusion-pump'],
       ['CLASS-3', 'infusion-pump', 'patient-monitor'],
       ['CLASS-4', 'other', 'workstation'],
+      ['CLASS-5', 'tablet', 'workstation'],
+      ['CLASS-6', 'patient-monitor', 'other'],
     ] as const) {
       await enrol(devices, { serial, ownership: 'organization', ...iomt, class: from });
       expect(await change(serial, { class: to })).toMatchObject({ status: 409, body: { ruleId: 'R12' } });

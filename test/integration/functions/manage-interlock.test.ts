@@ -1,6 +1,7 @@
 import { shadowHandlers } from '../../../functions/manage-interlock/shadow.ts';
 import { signalHandlers } from '../../../functions/manage-interlock/signals.ts';
 import { keepRecord, readTrail } from '../../../shared/audit/store.ts';
+import { revokeThroughGates } from '../../../shared/commands/revocation.ts';
 import { getCommand } from '../../../shared/commands/writer.ts';
 import type { Device } from '../../../shared/devices/device.ts';
 import { devicePartition } from '../../../shared/devices/keys.ts';
@@ -10,9 +11,10 @@ import { serve } from '../../../shared/http/api.ts';
 import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { defaultInterlock } from '../../../shared/interlock/settings.ts';
+import { defaultLimits } from '../../../shared/limits/limits.ts';
 import type { CheckInMessage } from '../../../shared/protocols/agent/messages.ts';
 import { type ApiHandler, call, callerWith } from '../../support/api.ts';
-import { callerFor, enrol, infusionPump, message, queue } from '../../support/devices.ts';
+import { approved, callerFor, enrol, infusionPump, message, queue } from '../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../support/devices-table.ts';
 import { createUnit, gateMeans } from '../../support/gates.ts';
 
@@ -206,7 +208,7 @@ describe('shadow mode', () => {
     await queue(devices.table, first, { type: 'locate' }, now);
     await queue(devices.table, second, { type: 'restart' }, now);
     const old = now - 31 * 24 * 60 * minute;
-    await queue(devices.table, second, { type: 'restart', parameters: { notBefore: iso(now) } }, old);
+    await queue(devices.table, second, { type: 'restart', parameters: { notBefore: iso(old) } }, old);
 
     const same = await ask({ settings: {}, siteId: place.siteId });
     expect(same).toMatchObject({
@@ -244,6 +246,82 @@ describe('shadow mode', () => {
     expect((await ask(question, elsewhere)).body).toMatchObject({ devices: 0, items: [] });
     expect((await ask({ settings: { deviceStateSeconds: 1 } })).status).toBe(400);
     expect((await ask({ settings: { everything: true } })).status).toBe(400);
+    expect((await ask(question, callerWith('visitor'))).status).toBe(403);
+  });
+});
+
+describe('shadow mode of limits', () => {
+  const place = { siteId: `s-${'8'.repeat(26)}`, unitId: `u-${'9'.repeat(26)}` };
+  const ask = (body: object, caller = ada) => call(handler, 'shadowLimits', { caller, body });
+  const restarts = (count: number) => ({
+    ...defaultLimits,
+    restart: { ...defaultLimits.restart, unit: { count, percent: 100 } },
+  });
+
+  test('says what other limits would have done, of what was let through, refused and revoked', async () => {
+    await createUnit(devices, place.siteId, place.unitId, 'T2');
+    const now = Date.now();
+    const [first, second] = [await pump(place), await pump(place)];
+    await queue(devices.table, first, { type: 'restart' }, now - 2_000);
+    const { command } = await queue(devices.table, second, { type: 'restart' }, now - 1_000);
+    // Nobody knows whether it is in use: no command, and all the same a decision.
+    await expect(queue(devices.table, second, { type: 'wipe' }, now)).rejects.toThrow();
+    const entry = {
+      actor: 'user:anna',
+      action: 'RevokeDevice',
+      resource: `device/${first.id}`,
+      outcome: 'allowed',
+    } as const;
+    await revokeThroughGates(
+      { devices: devices.table, directory: devices.directory },
+      {
+        deviceId: first.id,
+        requestedBy: 'user:anna',
+        approval: approved({ kind: 'revoke', deviceIds: [first.id] }, now),
+        entry,
+        now: new Date(now),
+      },
+    );
+
+    const same = await ask({ limits: defaultLimits, siteId: place.siteId });
+    expect(same).toMatchObject({
+      status: 200,
+      body: { devices: 2, requests: 4, undecidable: 0, items: [], cutDevices: [] },
+    });
+    const stricter = await ask({ limits: restarts(1), siteId: place.siteId });
+    expect(stricter.body['items']).toEqual([
+      {
+        deviceId: second.id,
+        commandId: command.id,
+        type: 'restart',
+        gate: 'limiter',
+        at: iso(now - 1_000),
+        was: expect.objectContaining({ effect: 'allow', ruleId: 'R4' }),
+        would: {
+          effect: 'deny',
+          ruleId: 'R4',
+          reason: `restart: 1 of at most 1 devices within 60 minutes are used up for unit ${place.unitId}.`,
+        },
+      },
+    ]);
+    // The interlock's shadow knows of what was refused as well.
+    const interlock = await call(handler, 'shadowInterlock', {
+      caller: ada,
+      body: { settings: {}, siteId: place.siteId },
+    });
+    expect(interlock.body).toMatchObject({ commands: 3, decided: 3, items: [] });
+  });
+
+  test('takes whole limits only, goes on page by page, over what the caller may see', async () => {
+    const question = { limits: restarts(1), siteId: place.siteId, devices: 1 };
+    const one = await ask(question);
+    expect(one.body).toMatchObject({ devices: 1, next: expect.any(String) });
+    const two = await ask({ ...question, cursor: one.body['next'] });
+    expect([...(one.body['items'] as unknown[]), ...(two.body['items'] as unknown[])]).toHaveLength(1);
+    expect((await ask({ ...question, limits: restarts(2), cursor: one.body['next'] })).status).toBe(400);
+    expect((await ask({ limits: { bulkWithoutApproval: 5 } })).status).toBe(400);
+    const elsewhere = callerWith('biomed', { sites: [siteId] });
+    expect((await ask(question, elsewhere)).body).toMatchObject({ devices: 0, items: [] });
     expect((await ask(question, callerWith('visitor'))).status).toBe(403);
   });
 });

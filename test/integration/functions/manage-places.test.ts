@@ -1,4 +1,4 @@
-import { TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
+import { ScanCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { siteOperations } from '../../../functions/manage-places/sites.ts';
 import { sparesOperations } from '../../../functions/manage-places/spares.ts';
 import { unitOperations } from '../../../functions/manage-places/units.ts';
@@ -11,11 +11,11 @@ import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { PlaceLookup } from '../../../shared/places/lookup.ts';
 import { PlaceStore } from '../../../shared/places/store.ts';
 import { takeSparePart } from '../../../shared/rollouts/admission/spares-store.ts';
-import { type ApiHandler, call, callerWith } from '../../support/api.ts';
+import { type ApiHandler, call, callerWith, freshMfa } from '../../support/api.ts';
 import { enrol, infusionPump } from '../../support/devices.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/test-database.ts';
 
-const ada = callerWith('administrator');
+const ada = callerWith('administrator', freshMfa());
 const chicago = { name: 'Linden Park', timeZone: 'America/Chicago' };
 let database: TestDatabase;
 let handler: ApiHandler;
@@ -356,6 +356,55 @@ describe('PlaceLookup', () => {
     expect(await lookup.find(one.siteId, 'Ward 4')).toEqual({ reason: 'There is no such care unit.' });
     expect(await lookup.find(undefined, undefined)).toEqual({});
   });
+});
+
+test('what lets more through than before takes a fresh second factor and is told at once; what restricts does not', async () => {
+  const windows = [{ days: ['mon'], from: '02:00', to: '04:00' }];
+  const freezes = [{ name: 'Go-live', from: '2099-01-01T00:00', to: '2099-02-01T00:00' }];
+  const { siteId } = await createSite({ ...chicago, maintenanceWindows: windows });
+  const unit = { name: 'ICU', acuityTier: 'T0', spares: { ventilator: 2 } };
+  const created = await call(handler, 'createUnit', { caller: ada, path: { siteId }, body: unit });
+  const unitId = String(created.body['id']);
+  const ida = callerWith('site-it', { sub: 'ida', sites: [siteId] });
+  const change = (operation: 'updateSite' | 'updateUnit', body: object, caller = ida) => {
+    const path = operation === 'updateSite' ? { siteId } : { siteId, unitId };
+    return call(handler, operation, { caller, path, body, headers: { 'If-Match': '*' } });
+  };
+  const told = async () => {
+    const query = { FilterExpression: 'kind = :kind AND siteId = :site', TableName: directory.name };
+    const ExpressionAttributeValues = { ':kind': 'place-loosened', ':site': siteId };
+    const { Items = [] } = await directory.client.send(new ScanCommand({ ...query, ExpressionAttributeValues }));
+    return Items;
+  };
+  expect((await change('updateSite', { freezes })).status).toBe(200);
+  expect((await change('updateUnit', { spares: { ventilator: 3 }, name: 'ICU 1' })).status).toBe(200);
+  for (const [operation, body] of [
+    ['updateUnit', { acuityTier: 'T3' }],
+    ['updateUnit', { spares: null }],
+    ['updateUnit', { maintenanceWindows: [] }],
+    ['updateUnit', { timeZone: 'Asia/Kolkata' }],
+    ['updateSite', { freezes: [] }],
+    ['updateSite', { maintenanceWindows: [] }],
+  ] as const) {
+    const answer = await change(operation, body);
+    expect([body, answer.status, answer.body['maxAgeSeconds']]).toEqual([body, 401, 900]);
+  }
+  expect(await told()).toEqual([]);
+
+  const fresh = callerWith('site-it', { sub: 'ida', sites: [siteId], ...freshMfa() });
+  const body = { acuityTier: 'T3', spares: { ventilator: 1 } };
+  expect((await change('updateUnit', body, fresh)).status).toBe(200);
+  expect(await told()).toMatchObject([
+    {
+      actor: 'user:ida',
+      summary: `user:ida loosened acuityTier, spares of unit ${unitId}.`,
+      unitId,
+      details: { loosened: ['acuityTier', 'spares'] },
+    },
+  ]);
+  const trail = await call(handler, 'listSiteAudit', { caller: ada, path: { siteId } });
+  const [last] = trail.body['items'] as [{ policyIds: string[] }];
+  expect(last).toMatchObject({ action: 'UpdateUnit', before: { acuityTier: 'T0' }, after: { acuityTier: 'T3' } });
 });
 
 test('a change of what the interlock decides on wakes the devices that wait there; another one does not', async () => {

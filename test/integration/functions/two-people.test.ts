@@ -1,4 +1,4 @@
-import { ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { jest } from '@jest/globals';
 import { approvalHandlers } from '../../../functions/manage-commands/approvals.ts';
 import { commandHandlers } from '../../../functions/manage-commands/commands.ts';
@@ -10,6 +10,8 @@ import { keepRecord } from '../../../shared/audit/store.ts';
 import type { Table } from '../../../shared/aws/dynamodb.ts';
 import { queueCommand } from '../../../shared/commands/writer.ts';
 import type { Device } from '../../../shared/devices/device.ts';
+import { serveCheckIn } from '../../../shared/devices/serve-check-in.ts';
+import { updateDevice } from '../../../shared/devices/store.ts';
 import { serve } from '../../../shared/http/api.ts';
 import type { Operation } from '../../../shared/http/routes.ts';
 import type { Caller } from '../../../shared/identity/caller.ts';
@@ -17,8 +19,10 @@ import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { defaultLimits } from '../../../shared/limits/limits.ts';
 import { PlaceStore } from '../../../shared/places/store.ts';
+import type { CheckInMessage } from '../../../shared/protocols/agent/messages.ts';
 import { type ApiHandler, call, callerWith, freshMfa, type TestAnswer } from '../../support/api.ts';
-import { approved, enrol, start } from '../../support/devices.ts';
+import { approved, callerFor, enrol, message, start } from '../../support/devices.ts';
+import { gateMeans } from '../../support/gates.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/test-database.ts';
 
 // For a machine that does other things besides; nothing here waits for time to pass.
@@ -64,6 +68,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.stop());
 
+const entryOfX = { actor: 'user:x', action: 'x', resource: 'x', outcome: 'allowed' } as const;
 const ask = (operation: Operation, caller: Caller, path: Record<string, string> = {}, body?: object) =>
   call(handler, operation, { caller, path, ...(body === undefined ? {} : { body }) });
 const wipe = (caller: Caller, device: Device, more: object = {}) =>
@@ -102,6 +107,12 @@ async function tablet(more: object = {}): Promise<Device> {
     }),
   );
   return device;
+}
+
+async function checkInOf(device: Device, now: number, more: Partial<CheckInMessage>) {
+  const incoming = { caller: callerFor(device), message: message(now, more), receivedAt: now };
+  const means = { now: () => now, random: () => 0, ...gateMeans(directory, () => now) };
+  return { outcome: await serveCheckIn(devices, incoming, means) };
 }
 
 async function alerts(): Promise<Record<string, unknown>[]> {
@@ -226,6 +237,27 @@ describe('A destructive command', () => {
     expect(await openCommands()).toBe(0);
   });
 
+  test('is not done for a device that stands at another site by then', async () => {
+    const [device, other] = [await tablet(), await tablet()];
+    const asked = await ask('createCommands', ada, {}, { type: 'wipe', deviceIds: [device.id, other.id] });
+    const south = `s-${'c'.repeat(26)}`;
+    const moved = await updateDevice(devices, device.id, 'any', { siteId: south }, () =>
+      auditRecord(`DEVICE#${device.id}`, { ...entryOfX, action: 'UpdateDevice' }, new Date()),
+    );
+    expect((await approve(sue, asked)).body['results']).toEqual(
+      expect.arrayContaining([
+        { deviceId: device.id, refused: expect.stringContaining('moved to another site') },
+        { deviceId: other.id, commandId: expect.any(String) },
+      ]),
+    );
+    // Around the handler: what was permitted at one site is not done at another.
+    const request = { deviceId: moved.id, request: { type: 'restart' }, requestedBy: 'user:ada', now: new Date() };
+    await expect(
+      queueCommand({ devices, directory }, { ...request, entry: { ...entryOfX, siteId } }),
+    ).rejects.toMatchObject({ problem: { gate: 'authorization', ruleId: 'R2' } });
+    expect(await openCommands()).toBe(1);
+  });
+
   test('is denied with a remark without a second factor, or withdrawn by who asked', async () => {
     const device = await tablet();
     const [first, second] = [await wipe(ada, device), await wipe(ada, device)];
@@ -272,9 +304,20 @@ describe('One request for many devices', () => {
     expect(await openCommands()).toBe(25);
     const many = await ask('createCommands', ada, {}, { type: 'inventory', deviceIds: ids });
     expect(many).toMatchObject({ status: 202, body: { type: 'inventory', deviceIds: [...ids].sort() } });
+    // Who asks for many proves a second factor as well, whatever it is; for few it takes none.
+    const hal = (order: object) => ask('createCommands', callerWith('help-desk', { sub: 'hal' }), {}, order);
+    expect(await hal({ type: 'restart', deviceIds: ids })).toMatchObject({
+      status: 401,
+      body: { policyIds: ['destructive-needs-fresh-mfa'] },
+    });
+    expect((await hal({ type: 'message', parameters: { text: 'Hello.' }, deviceIds: ids.slice(0, 1) })).status).toBe(
+      200,
+    );
+    const helpDesk = await ask('createCommands', fresh('help-desk', 'hal'), {}, { type: 'lock', deviceIds: ids });
+    expect(helpDesk.status).toBe(202);
     expect((await approve(ada, many)).status).toBe(403);
     expect((await approve(sue, many)).body['results']).toHaveLength(26);
-    expect(await openCommands()).toBe(51);
+    expect(await openCommands()).toBe(52);
     // Around the handler: the writer itself does not take a part of a large request for a small one.
     const entry = { actor: 'user:ada', action: 'x', resource: 'x', outcome: 'allowed' } as const;
     const request = { deviceId: ids[0] ?? '', request: { type: 'collect-logs' }, requestedBy: 'user:ada', entry };
@@ -385,6 +428,36 @@ describe('Break-glass', () => {
     });
   });
 
+  test('is counted whatever it is for, takes the place of what waits, and still counts when the device is taken up', async () => {
+    const [device, other] = [await tablet(), await tablet()];
+    const restart = (of: Device, more: object = {}) =>
+      ask('createCommand', ada, { deviceId: of.id }, { type: 'restart', ...more });
+    const waiting = await restart(device);
+    const forced = await restart(device, { breakGlass });
+    expect(forced).toMatchObject({ status: 201, body: { breakGlass: { reasonCode: 'active-attack' } } });
+    expect(forced.body['id']).not.toBe(waiting.body['id']);
+    const list = await commandsOf(device);
+    expect(list).toMatchObject([
+      { id: forced.body['id'] },
+      {
+        id: waiting.body['id'],
+        status: 'cancelled',
+        history: [{}, {}, { reason: expect.stringContaining('emergency') }],
+      },
+    ]);
+    // Forced past the interlock of a device in use: one an hour, like everything past approval.
+    for (const type of ['restart', 'lock', 'collect-logs']) {
+      const again = await ask('createCommand', ada, { deviceId: other.id }, { type, breakGlass });
+      expect([type, again.status, again.body['ruleId']]).toEqual([type, 409, 'R12']);
+    }
+    expect((await restart(device, { breakGlass })).body['id']).toBe(forced.body['id']);
+
+    const said = { state: 'in-use' as const, at: new Date().toISOString() };
+    const now = Date.now();
+    const { outcome } = await checkInOf(device, now, { clinical: said });
+    expect(outcome).toMatchObject({ reply: { commands: [{ id: forced.body['id'] }] } });
+  });
+
   test('also revokes, and is not for many', async () => {
     const device = await tablet();
     expect(await ask('revokeDevice', ada, { deviceId: device.id }, { breakGlass })).toMatchObject({
@@ -392,7 +465,14 @@ describe('Break-glass', () => {
       body: { lifecycle: 'revoked' },
     });
     expect((await call(handler, 'listReviews', { caller: sue })).body['items']).toMatchObject([{ type: 'revoke' }]);
-    const order = { type: 'wipe', deviceIds: [device.id], breakGlass };
+    // Deleting the record of the device does not make its review go away.
+    const { id, pk, sk } = { id: device.id, pk: `DEVICE#${device.id}`, sk: 'HEAD' };
+    await devices.client.send(new DeleteCommand({ TableName: devices.name, Key: { pk, sk } }));
+    const [{ id: reviewId }] = (await call(handler, 'listReviews', { caller: sue })).body['items'] as [{ id: string }];
+    const finding = { justified: true, finding: 'It was stolen, and is registered no more.' };
+    expect((await ask('completeReview', fresh('site-it', 'ida'), { reviewId }, finding)).status).toBe(403);
+    expect((await ask('completeReview', sue, { reviewId }, finding)).body['state']).toBe('completed');
+    const order = { type: 'wipe', deviceIds: [id], breakGlass };
     expect((await ask('createCommands', ada, {}, order)).status).toBe(400);
   });
 });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { StoredCommand } from '../../../../shared/commands/command.ts';
 import { getStoredCommand, listStoredCommands } from '../../../../shared/commands/store.ts';
+import { queueCommand } from '../../../../shared/commands/writer.ts';
 import type { Device } from '../../../../shared/devices/device.ts';
 import { serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
 import { transact } from '../../../../shared/devices/store.ts';
@@ -177,6 +178,32 @@ describe('an activation is handed out only when it is let in', () => {
         expect.objectContaining({ source: 'admission', reason: expect.stringContaining('being updated') }),
       ]),
     });
+  });
+
+  test('nor of a tablet; it is locked all the same, and in an emergency it does not wait', async () => {
+    const { place } = await ward(0);
+    const { siteId, unitId } = place;
+    const serial = `ADMISSION-${randomUUID()}`;
+    const tablet = await enrol(devices.table, { ...infusionPump(serial), class: 'tablet', siteId, unitId });
+    await armedDevice(devices, await running(), tablet, start);
+    expect(await checkIn(tablet, start)).toEqual(['activate-update']);
+    await queue(devices.table, tablet, { type: 'restart' }, start + minute);
+    await queue(devices.table, tablet, { type: 'lock' }, start + minute);
+    expect(await checkIn(tablet, start + minute)).toEqual(['lock', 'activate-update']);
+    const open = (await listStoredCommands(devices.table, tablet.id, 10)).commands;
+    expect(open.find(({ type }) => type === 'restart')).toMatchObject({ status: 'deferred' });
+    await queueCommand(
+      { devices: devices.table, directory: devices.directory },
+      {
+        deviceId: tablet.id,
+        request: { type: 'restart' },
+        requestedBy: 'user:anna',
+        breakGlass: { reasonCode: 'active-attack', text: 'It attacks others.' },
+        entry: { actor: 'user:anna', action: 'RestartDevice', resource: `device/${tablet.id}`, outcome: 'allowed' },
+        now: new Date(start + 2 * minute),
+      },
+    );
+    expect(await checkIn(tablet, start + 2 * minute)).toContain('restart');
   });
 
   test('a pause, a skipped site and a later wave hold at that very check-in', async () => {

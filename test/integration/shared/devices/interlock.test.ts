@@ -101,6 +101,45 @@ describe('the interlock in the life of a command', () => {
     expect(outcome).toMatchObject({ reply: { commands: [] } });
   });
 
+  test('nor does one whose age nobody knows: hours late, or from a clock that is wrong', async () => {
+    const device = await pump();
+    await checkIn(device, start, says('in-use', start));
+    await queue(devices.table, device, { type: 'restart' }, start + 1_000);
+    const send = async (madeAt: number, now: number, more: Partial<CheckInMessage> = says('idle', madeAt)) => {
+      const late = { caller: callerFor(device), message: message(madeAt, more), receivedAt: now };
+      const surroundings = { now: () => now, random: () => 0, ...gateMeans(devices.directory, () => now) };
+      return serveCheckIn(devices.table, late, surroundings);
+    };
+    const nothing = { reply: { commands: [] } };
+    // It lay in the device while the network was away, and what it said then is no news of now, nor a moment later.
+    expect(await send(start - 3 * 60 * minute, start + minute)).toMatchObject(nothing);
+    expect(await send(start + minute + 5_000, start + minute + 5_000, {})).toMatchObject(nothing);
+    // An hour ahead, so that what seems new can be an hour old.
+    expect(await send(start + 60 * minute, start + 2 * minute)).toMatchObject(nothing);
+    expect(await send(start + 3 * minute, start + 3 * minute)).toMatchObject({ reply: { commands: [{}] } });
+  });
+
+  test('a restart from a time on is decided at that time, not handed out for the device to keep', async () => {
+    const device = await pump();
+    await checkIn(device, start, says('idle', start));
+    const notBefore = at(start + 30 * minute);
+    const { command } = await queue(
+      devices.table,
+      device,
+      { type: 'restart', parameters: { notBefore } },
+      start + 1_000,
+    );
+    expect(command).toMatchObject({ status: 'deferred', deferredUntil: notBefore });
+    expect((await checkIn(device, start + 2_000, says('idle', start))).commands).toEqual([]);
+    const then = start + 31 * minute;
+    expect((await checkIn(device, then, says('in-use', then))).commands).toEqual([]);
+    expect((await checkIn(device, then + minute, says('idle', then + minute))).commands).toHaveLength(1);
+    const late = { type: 'restart', parameters: { notBefore: at(start + 25 * 60 * minute) } };
+    await expect(queue(devices.table, device, late)).rejects.toMatchObject({
+      problem: { status: 400, errors: [{ pointer: '/parameters/notBefore' }] },
+    });
+  });
+
   test('one that was handed out is not handed out again in use, and stays delivered', async () => {
     const device = await pump();
     await checkIn(device, start, says('idle', start));

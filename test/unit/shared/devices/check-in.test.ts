@@ -11,8 +11,9 @@ import {
   settle,
 } from '../../../../shared/devices/check-in.ts';
 import type { Device } from '../../../../shared/devices/device.ts';
-import { headChanges } from '../../../../shared/devices/head-changes.ts';
+import { clinicalSaidAt, headChanges } from '../../../../shared/devices/head-changes.ts';
 import { effectiveTime, longestDelay, observationTime } from '../../../../shared/devices/report-time.ts';
+import { decideInterlock } from '../../../../shared/interlock/decide.ts';
 import type { CheckInMessage } from '../../../../shared/protocols/agent/messages.ts';
 import { parseCheckIn } from '../../../../shared/protocols/agent/parse.ts';
 
@@ -184,6 +185,30 @@ describe('time of reports', () => {
         expect(effective).toBeGreaterThanOrEqual(start - longestDelay);
       }),
     );
+  });
+
+  test('is no age where it cannot be: the word is then as old as nobody knows', () => {
+    const minute = 60_000;
+    const word = (time: number): Device => {
+      const at = iso(time);
+      return { ...device, ...headChanges(device, caller, { at, clinical: { state: 'idle', at } }, start) };
+    };
+    fc.assert(
+      fc.property(anyTime, (time) => {
+        const ahead = time.getTime() - start;
+        const known = ahead <= minute && ahead >= -longestDelay;
+        const head = word(time.getTime());
+        expect(head.clinical?.ageUnknown).toBe(known ? undefined : true);
+        const message = { at: time.toISOString(), clinical: { state: 'idle' as const, at: time.toISOString() } };
+        expect(clinicalSaidAt(head, message, start)).toBe(known ? Math.min(time.getTime(), start) : undefined);
+        const fresh = decideInterlock(
+          { type: 'restart', parameters: {} },
+          { device: { ...head, class: 'infusion-pump' }, place: undefined, now: start },
+        );
+        expect(fresh.effect === 'allow' ? known && ahead >= -minute : true).toBe(true);
+      }),
+    );
+    expect(word(start - 2 * longestDelay).clinical).toMatchObject({ state: 'idle', at: iso(start), ageUnknown: true });
   });
 
   test('an observation is as old as the device says, however wrong its clock is', () => {

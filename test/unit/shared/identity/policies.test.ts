@@ -34,7 +34,13 @@ const may = (caller: Caller, action: Action, resource: Resource, context = fresh
 /** For each action a resource that it is about, at site `s-1`. */
 const resourceFor = (action: Action, platform: 'apple' | 'iomt' = 'apple'): Resource => {
   if (['CreateSite', 'ImportDevices', 'UpdateLimits', 'ApproveLimits'].includes(action)) return organization();
-  if (action.endsWith('Site') || action === 'ReadPlace' || action === 'CreateUnit' || action === 'ReadAudit') {
+  if (
+    action.endsWith('Site') ||
+    action === 'ReadPlace' ||
+    action === 'LoosenPlace' ||
+    action === 'CreateUnit' ||
+    action === 'ReadAudit'
+  ) {
     return siteResource('s-1');
   }
   if (action.endsWith('Brake') || action === 'ReadApproval' || action === 'ReadLimits') return siteResource('s-1');
@@ -88,16 +94,16 @@ describe('The shipped policies', () => {
         'biomed',
         'iomt',
         ['RegisterDevice', 'RestartDevice', 'InstallUpdate', 'CreateEnrollmentToken', 'ImportDevices'],
-        ['CreateUnit', 'DeleteSite', 'ReadAudit'],
+        ['CreateUnit', 'LoosenPlace', 'DeleteSite', 'ReadAudit'],
       ],
       ['biomed', 'apple', ['ReadDevice'], ['LockDevice', 'UpdateDevice', 'RevokeDevice']],
       [
         'help-desk',
         'apple',
-        ['ReadDevice', 'LockDevice', 'RestartDevice', 'LocateDevice', 'CollectLogs', 'CancelCommand'],
+        ['ReadDevice', 'LockDevice', 'RestartDevice', 'LocateDevice', 'CollectLogs', 'RequestInBulk', 'CancelCommand'],
         ['WipeDevice', 'ApplyConfig', 'RegisterDevice', 'RevokeDevice', 'ReadEnrollmentToken', 'ImportDevices'],
       ],
-      ['help-desk', 'iomt', ['ReadDevice'], ['RestartDevice', 'LockDevice']],
+      ['help-desk', 'iomt', ['ReadDevice'], ['RestartDevice', 'LockDevice', 'RequestInBulk', 'LoosenPlace']],
       [
         'auditor',
         'apple',

@@ -3,9 +3,10 @@ import { CommandType } from '../../../../shared/commands/command.ts';
 import type { GateDecision } from '../../../../shared/commands/gates/gate.ts';
 import { DeviceClass } from '../../../../shared/devices/device.ts';
 import { decideInterlock, decideOn } from '../../../../shared/interlock/decide.ts';
-import { Disruption, disruptionOf } from '../../../../shared/interlock/disruption.ts';
+import { Disruption, disruptionOf, isMobile } from '../../../../shared/interlock/disruption.ts';
 import type { DeviceFacts, Observation } from '../../../../shared/interlock/observe.ts';
 import { defaultInterlock } from '../../../../shared/interlock/settings.ts';
+import { losesProtection } from '../../../../shared/interlock/strictness.ts';
 import { command, device, now, observation } from './arbitrary.ts';
 
 const ago = (seconds: number) => new Date(now - seconds * 1_000).toISOString();
@@ -192,6 +193,15 @@ describe('decideInterlock, case by case', () => {
     expect(decision).toMatchObject({ ruleId: 'R9', until: '2027-03-17T05:00:00.000Z' });
   });
 
+  test('a restart from a time on waits for that time, also in an emergency', () => {
+    const from = (notBefore: string) => ({ type: CommandType.Restart, parameters: { notBefore } });
+    for (const forced of [false, true]) {
+      const early = decideInterlock(from('2027-03-14T14:00:00+01:00'), seen(pump(idle)), { forced });
+      expect(early).toMatchObject({ effect: 'defer', ruleId: 'R11', until: '2027-03-14T13:00:00.000Z' });
+      expect(decideInterlock(from(ago(0)), seen(pump(idle)), { forced }).effect).toBe('allow');
+    }
+  });
+
   test('break-glass reaches a monitor and an idle pump, never a ventilator or a pump in therapy', () => {
     const forced = (of: DeviceFacts, more: Partial<Observation> = {}) =>
       verdict(decideInterlock(restart, seen(of, more), { forced: true }));
@@ -333,6 +343,24 @@ describe('decideInterlock, always', () => {
       }),
       options,
     );
+  });
+
+  test('a class that a device may be given by one person protects it as much', () => {
+    const anyClass = fc.constantFrom(...Object.values(DeviceClass));
+    fc.assert(
+      fc.property(command, observation, anyClass, fc.boolean(), (asked, of, after, forced) => {
+        fc.pre(!losesProtection(of.device.class, after));
+        // That somebody carries it away is asked of what is carried; what is really a pump must be one at once.
+        fc.pre(!isMobile(of.device.class) || isMobile(after) || of.device.power?.charging === true);
+        const as = (deviceClass: DeviceClass) =>
+          decideInterlock(asked, { ...of, device: { ...of.device, class: deviceClass } }, { forced }).effect;
+        expect(rank[as(after)]).toBeLessThanOrEqual(rank[as(of.device.class)]);
+      }),
+      options,
+    );
+    expect(losesProtection('tablet', 'workstation')).toBe(true);
+    expect(losesProtection('patient-monitor', 'other')).toBe(true);
+    expect(losesProtection('phone', 'infusion-pump')).toBe(false);
   });
 
   test('the inputs of a decision are all that it was decided on', () => {
