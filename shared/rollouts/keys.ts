@@ -18,12 +18,14 @@ export const rolloutSortKeys = {
   tally: (direction: Execution['direction'], wave: number, siteId: string) =>
     `${tallyPrefix}${direction}#${twoDigits(wave)}#${siteId}`,
   wait: (siteId: string | undefined, step: string) => `${waitPrefix}${siteId ?? noPlace}#${step}`,
+  watch: (wave: number) => `${watchPrefix}${twoDigits(wave)}`,
 } as const;
 
 /** Prefixes of the sort keys in the partition of a rollout. */
 export const sitePrefix = 'SITE#';
 export const tallyPrefix = 'TALLY#';
 export const waitPrefix = 'WAIT#';
+export const watchPrefix = 'WATCH#';
 
 const noPlace = '-';
 const twoDigits = (wave: number): string => String(wave).padStart(2, '0');

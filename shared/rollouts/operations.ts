@@ -77,7 +77,15 @@ export const GateView = v.object({
   ),
   failuresToStop: v.pipe(count, v.description('So many failures in a row stop it')),
   position: v.pipe(v.number(), v.description('Between the bounds of the test: 0 promotes, 1 stops')),
-  strata: v.array(v.object({ stratum: v.string(), success: count, failure: count, stops: v.boolean() })),
+  strata: v.array(
+    v.object({
+      stratum: v.string(),
+      success: count,
+      failure: count,
+      silent: v.pipe(count, v.description('Were activated, and did not report in time')),
+      stops: v.boolean(),
+    }),
+  ),
   control: v.pipe(
     v.array(v.object({ stratum: v.string(), updated: Observed, notYet: Observed, chance: share })),
     v.description('Where updated devices lose their connection more often than others of the same stratum'),

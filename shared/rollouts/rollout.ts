@@ -104,6 +104,8 @@ export type RolloutEvent =
   | { readonly kind: 'resume' }
   | { readonly kind: 'skip-site'; readonly siteId: string }
   | { readonly kind: 'wave'; readonly wave: number; readonly event: Exclude<WaveEvent, { kind: 'open' }> }
+  /** Devices that came after their wave was promoted fail. */
+  | { readonly kind: 'alarm'; readonly wave: number; readonly words: string }
   /** Once is enough, at any time. */
   | { readonly kind: 'safety'; readonly event: SafetyEvent }
   /** Executions that are not at their end. */
@@ -130,6 +132,7 @@ export const rolloutOrigins: Readonly<Record<RolloutEvent['kind'], readonly Roll
   resume: ['paused'],
   'skip-site': ['scheduled', 'running', 'paused'],
   wave: ['running', 'paused'],
+  alarm: ['running', 'soaking', 'paused'],
   safety: ['running', 'soaking', 'paused'],
   soaked: ['soaking'],
   abort: ['scheduled', 'running', 'soaking', 'paused'],
@@ -221,6 +224,8 @@ function changesBy(rollout: Rollout, event: Exclude<RolloutEvent, { kind: 'edit'
       return changed({ skippedSites: [...new Set([...rollout.skippedSites, event.siteId])] });
     case 'wave':
       return waveChanges(rollout, event, at);
+    case 'alarm':
+      return changed(stop(rollout, 'gate', event.words));
     case 'safety':
       return changed(stop(rollout, 'safety', stoppedBy(event.event)));
     case 'soaked':

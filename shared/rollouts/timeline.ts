@@ -58,6 +58,7 @@ const deeds: Readonly<Record<string, (facts: Facts, before: Facts) => string>> =
   SkipSite: ({ site = '' }) => `left out site ${site}`,
   PromoteWave: () => 'promoted a wave by hand',
   JudgeWave: () => 'judged the wave',
+  StopPromoted: ({ words = '' }) => `stopped it: ${words}`,
   SkipWave: () => 'found that all sites of a wave are left out',
   WaitForWindow: () => 'found all places of the wave closed',
   OpenWindow: () => 'found a place of the wave open',

@@ -98,7 +98,7 @@ function gateView({ definition }: Rollout, { tallies, control }: Progress, wave:
         ...tally,
         stops: strata.some((other) => other.stratum === stratum),
       }))
-      .sort((a, b) => b.failure - a.failure || (a.stratum < b.stratum ? -1 : 1)),
+      .sort((a, b) => b.failure + b.silent - (a.failure + a.silent) || (a.stratum < b.stratum ? -1 : 1)),
     control: judgement.control.findings,
   };
 }

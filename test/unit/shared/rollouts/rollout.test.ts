@@ -182,7 +182,7 @@ describe('waves', () => {
   });
 
   test('a finding holds the wave and lets nobody in', () => {
-    const strata = { 'hardware:B': { success: 0, failure: 4 } };
+    const strata = { 'hardware:B': { success: 0, failure: 4, silent: 0 } };
     const tally = { success: 400, failure: 4 };
     const silence = { success: 404, failure: 0 };
     const finding = judge(
@@ -200,6 +200,21 @@ describe('waves', () => {
     );
     const held = through(running, [{ kind: 'wave', wave: 0, event: judged(finding) }]);
     expect([states(held)[0], permit(held, 0)]).toEqual(['held', false]);
+  });
+
+  test('devices that fail after their wave was promoted stop it for good, also while it is watched after the last', () => {
+    const alarm: RolloutEvent = { kind: 'alarm', wave: 0, words: 'Many failed.' };
+    const soaking = through(running, [0, 1, 2, 3, 4].flatMap(pass), later);
+    expect(soaking.state).toBe('soaking');
+    for (const rollout of [running, soaking, through(running, [e.pause])]) {
+      const stopped = through(rollout, [alarm]);
+      expect(stopped).toMatchObject({ state: 'paused', paused: { by: 'gate' }, stopped: 'Many failed.' });
+      expect([permit(stopped, 0), refusal(stopped, e.resume)]).toEqual([false, 'not-allowed']);
+    }
+    const back = through(draftRollout('r-4', { ...definition, onStop: 'roll-back' }, 'user:ada', start), [
+      ...[e.planned, e.submit, e.approve, e.start, alarm],
+    ]);
+    expect(back.state).toBe('rolling-back');
   });
 
   test('a stop pauses the rollout for good', () => {
