@@ -21,6 +21,11 @@ import type { Services } from './services.ts';
 export interface Wanted {
   readonly action: Action;
   readonly reason?: string;
+  /**
+   * The sites that it concerns, any of which is enough to be permitted; where it concerns the whole rollout, or what it is
+   * about is not there, undefined.
+   */
+  readonly sitesOf?: (rollout: StoredRollout) => Promise<readonly string[] | undefined>;
   /** Looks at the rollout as it is, refuses with a problem, and says what is to happen. */
   readonly eventOf: (
     rollout: StoredRollout,
@@ -47,7 +52,11 @@ export async function changed(services: Services, request: Request, wanted: Want
   for (let tried = 0; tried < tries; tried += 1) {
     const before = await requireRollout(services, path);
     const partition = rolloutPartition(before.id);
-    const resource = resourceOf(before.id, before.definition);
+    const { selection } = before.definition;
+    const siteIds = (await wanted.sitesOf?.(before)) ?? selection.siteIds;
+    const resource = resourceOf(before.id, {
+      selection: { ...selection, ...(siteIds === undefined ? {} : { siteIds }) },
+    });
     const entry = await guard.permit(caller, wanted.action, resource, partition, receivedAt);
     const event = await wanted.eventOf(before, entry);
     const outcome = advanceRollout(before, event, before.version, receivedAt.getTime());

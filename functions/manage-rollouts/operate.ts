@@ -1,13 +1,14 @@
 import { AlertKind, alertPart } from '../../shared/alerts/alert.ts';
 import { raise } from '../../shared/alerts/store.ts';
 import { timestamp } from '../../shared/clock.ts';
+import { getDevice } from '../../shared/devices/store.ts';
 import { operation } from '../../shared/http/api.ts';
 import { etagOf } from '../../shared/http/etag.ts';
 import type { ApiRequest } from '../../shared/http/operation.ts';
 import { problems } from '../../shared/http/problem.ts';
 import type { Action } from '../../shared/identity/actions.ts';
 import { actorOf } from '../../shared/identity/caller.ts';
-import { getExecuted, getExecution } from '../../shared/rollouts/executions/execution-store.ts';
+import { partOf } from '../../shared/rollouts/executions/return-device.ts';
 import { bakeEndOf, rolloutAlert } from '../../shared/rollouts/gate/judge-wave.ts';
 import { backMachineName, machineName } from '../../shared/rollouts/machines/machine-names.ts';
 import { approvalHours, assertBaked, assertPlanned, type Deed } from '../../shared/rollouts/manage.ts';
@@ -145,6 +146,8 @@ export function operateHandlers(services: Services) {
       const after = await changed(services, request, {
         action: 'StopRollout',
         reason,
+        // Who answers for the site decides on it, not who answers for another one of the rollout.
+        sitesOf: async () => [siteId],
         async eventOf({ id, state }) {
           const sites = await listSiteSummaries(directory, id);
           if (!sites.some((site) => site.siteId === siteId)) {
@@ -202,6 +205,7 @@ export function operateHandlers(services: Services) {
       const after = await changed(services, request, {
         action: 'StopRollout',
         reason: words,
+        sitesOf: (rollout) => sitesOfDevice(rollout, deviceId),
         async eventOf(rollout) {
           await assertTakesPart(rollout, deviceId);
           return { kind: 'safety', event: { deviceId, kind, at: timestamp(receivedAt.getTime()) } };
@@ -227,14 +231,18 @@ export function operateHandlers(services: Services) {
   }
 
   /** Harm on a device that the rollout has not touched is for others to look at; to be safe, it can still be paused. */
-  async function assertTakesPart({ id, state, definition }: StoredRollout, deviceId: string): Promise<void> {
-    const current = await getExecution(devices, deviceId, definition.artifact.kind);
-    if (current?.rolloutId === id) return;
-    const executed = await Promise.all([
-      getExecuted(devices, deviceId, id, 'forward'),
-      getExecuted(devices, deviceId, id, 'back'),
-    ]);
-    if (executed.some((execution) => execution !== undefined)) return;
-    throw problems.conflict('The rollout has not touched this device. Pause it if you are not sure.', { state });
+  async function assertTakesPart(rollout: StoredRollout, deviceId: string): Promise<void> {
+    if ((await partOf(devices, rollout, deviceId)) !== undefined) return;
+    throw problems.conflict('The rollout has not touched this device. Pause it if you are not sure.', {
+      state: rollout.state,
+    });
+  }
+
+  /** Where the device was when the rollout touched it, and where it is now: who stands beside it reports what it does. */
+  async function sitesOfDevice(rollout: StoredRollout, deviceId: string): Promise<readonly string[] | undefined> {
+    const [part, device] = await Promise.all([partOf(devices, rollout, deviceId), getDevice(devices, deviceId)]);
+    if (part === undefined) return undefined;
+    const { siteId } = part.execution;
+    return [...new Set([siteId, device?.siteId ?? siteId])];
   }
 }

@@ -399,7 +399,7 @@ export const rolloutOperations = {
   },
   skipRolloutSite: {
     summary: 'Leave out a site',
-    description: 'No device is let in there any more. Any operator at one of its sites.',
+    description: 'No device is let in there any more. Any operator of that site.',
     tag,
     body: v.strictObject({ siteId: id, reason: why }),
     answer: after('Without the site'),
@@ -445,7 +445,7 @@ export const rolloutOperations = {
   reportSafetyEvent: {
     summary: 'Report that a device of the rollout harmed, or could have',
     description:
-      'Any operator at one of its sites, without a second factor. One report stops the rollout at once and for good; or it rolls back by itself when it says so.',
+      'Any operator of the site of the device, without a second factor. One report stops the rollout at once and for good; or it rolls back by itself when it says so.',
     tag,
     body: v.strictObject({
       deviceId: id,

@@ -372,3 +372,15 @@ export function permitOf(
   }
   return admits(own) ? { allowed: true } : no('wave', `Wave ${own.name} is ${own.status.state}.`);
 }
+
+/** Whether anybody who was let go on before is not any more: the rollout was paused, a site left out, a wave held. */
+export function takesBack(before: Rollout, after: Rollout): boolean {
+  const left = after.skippedSites.filter((siteId) => !before.skippedSites.includes(siteId));
+  // Of the sites that were not left out one stands for all.
+  const places = before.waves.flatMap((_, wave) => ['', ...left].map((siteId) => ({ wave, siteId })));
+  const allows = (rollout: Rollout, place: (typeof places)[number], direction: Execution['direction']) =>
+    permitOf(rollout, { ...place, direction }).allowed;
+  return (['forward', 'back'] as const).some((direction) =>
+    places.some((place) => allows(before, place, direction) && !allows(after, place, direction)),
+  );
+}

@@ -11,6 +11,7 @@ import {
   type Rollout,
   type RolloutDefinition,
   type RolloutEvent,
+  takesBack,
 } from '../../../../shared/rollouts/rollout.ts';
 
 const start = Date.parse('2027-03-01T00:00:00Z');
@@ -74,6 +75,24 @@ const running = through(draft, [e.planned, e.submit, e.approve, e.start]);
 const permit = (rollout: Rollout, wave: number, siteId = 's-1', direction: 'forward' | 'back' = 'forward') =>
   permitOf(rollout, { wave, siteId, direction }).allowed;
 const states = (rollout: Rollout) => rollout.waves.map(({ status }) => status.state);
+
+describe('takesBack', () => {
+  const takes = (rollout: Rollout, event: RolloutEvent) => takesBack(rollout, through(rollout, [event]));
+
+  test('says it of whatever stops devices, and of nothing that lets more go on', () => {
+    const closed: RolloutEvent = { kind: 'wave', wave: 0, event: { kind: 'windows-closed', until: start + hour } };
+    for (const event of [e.pause, e.abort, e.rollBack, e.safety, e.skip, closed])
+      expect(takes(running, event)).toBe(true);
+    const [bakes, passes] = pass(0) as [RolloutEvent, RolloutEvent];
+    expect(takes(running, bakes)).toBe(false);
+    expect(takesBack(through(running, [bakes]), through(running, [bakes, passes], later))).toBe(false);
+    expect(takes(through(running, [e.pause]), e.resume)).toBe(false);
+    expect(takes(through(running, [e.pause]), e.abort)).toBe(false);
+    expect(takesBack(through(draft, [e.planned, e.submit, e.approve]), running)).toBe(false);
+    const back = through(running, [e.rollBack]);
+    expect(takes(back, { kind: 'rolled-back', unfinished: 0, failed: 0 })).toBe(true);
+  });
+});
 
 describe('approval', () => {
   const submitted = through(draft, [e.planned, e.submit]);
