@@ -238,6 +238,17 @@ describe('devices that do not go straight through', () => {
     await world.pass(2);
     expect((await world.execution(silent)).status).toEqual({ state: 'timed-out', stage: 'activating' });
     expect(await world.states()).toEqual({ failed: 1, 'timed-out': 1, staged: 1 });
+    // It is there again, idle, and says nothing of its activation: it may begin with it any time.
+    world.now += 61 * 60_000;
+    expect(await world.checkIn(silent)).toEqual([]);
+    await world.pass(1);
+    expect(await world.execution(silent)).toMatchObject({ outOfService: true });
+    // What runs on it shows that it is through, though its answer was lost.
+    world.now += 61 * 60_000;
+    await world.checkIn(silent, { inventory: { firmwareVersion: '9.5.0' } });
+    await world.pass(1);
+    expect(await world.execution(silent)).toMatchObject({ status: { state: 'timed-out' }, outOfService: false });
+    expect(await world.states()).toEqual({ failed: 1, 'timed-out': 1, armed: 1 });
   }, 120_000);
 
   test('that fell silent is back when it shows the new version, also when the rollout is over; a word alone shows nothing', async () => {
