@@ -5,6 +5,7 @@ import { changed, type Outcome, RefusalKind, refused } from './executions/outcom
 import type { SafetyEvent } from './gate/gate.ts';
 import { admits, advanceWave, isPassed, type Wave, type WaveEvent } from './gate/wave.ts';
 import { problemsOf, type WaveDefinition } from './gate/wave-definition.ts';
+import type { Advisory } from './plan/advisory.ts';
 import type { RolloutOrder } from './plan/order.ts';
 import type { Selection } from './plan/selection.ts';
 
@@ -28,6 +29,8 @@ export interface RolloutDefinition {
   readonly selection: Selection;
   readonly waves: readonly WaveDefinition[];
   readonly order: RolloutOrder;
+  /** What the artifact answers: devices on which one is open come first, where the order is by risk. */
+  readonly advisories?: readonly Advisory[];
   /** When the gate stops it: wait for a person, or bring the earlier version back. */
   readonly onStop: 'pause' | 'roll-back';
   /** How devices get back to what they had (rule R10: no start without it). */
