@@ -14,7 +14,7 @@ import { answerWaits } from '../../shared/rollouts/machines/answer-waits.ts';
 import { type Deed, refusalOf } from '../../shared/rollouts/manage.ts';
 import { advanceRollout, type RolloutEvent } from '../../shared/rollouts/rollout.ts';
 import { type StoredRollout, saveRollout } from '../../shared/rollouts/rollout-store.ts';
-import { requireRollout, resourceOf, viewOf } from './access.ts';
+import { type Reader, requireRollout, resourceOf, viewOf } from './access.ts';
 import type { Services } from './services.ts';
 
 /** What a person wants to happen to a rollout. */
@@ -81,8 +81,8 @@ export async function changed(services: Services, request: Request, wanted: Want
 }
 
 /** The answer that shows the rollout after the change. */
-export async function answered(services: Services, rollout: StoredRollout, now: Date): Promise<ApiResponse> {
-  return { body: await viewOf(services, rollout, now), headers: { etag: etagOf(rollout.version) } };
+export async function answered(services: Services, rollout: StoredRollout, reader: Reader): Promise<ApiResponse> {
+  return { body: await viewOf(services, rollout, reader), headers: { etag: etagOf(rollout.version) } };
 }
 
 /** Keeps a record of an attempt that a rule refused, where the timeline shows it. */

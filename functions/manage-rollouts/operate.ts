@@ -3,7 +3,6 @@ import { raise } from '../../shared/alerts/store.ts';
 import { timestamp } from '../../shared/clock.ts';
 import { getDevice } from '../../shared/devices/store.ts';
 import { operation } from '../../shared/http/api.ts';
-import { etagOf } from '../../shared/http/etag.ts';
 import type { ApiRequest } from '../../shared/http/operation.ts';
 import { problems } from '../../shared/http/problem.ts';
 import type { Action } from '../../shared/identity/actions.ts';
@@ -16,7 +15,7 @@ import { rolloutOperations } from '../../shared/rollouts/operations.ts';
 import { RolloutPlaces } from '../../shared/rollouts/places.ts';
 import type { RolloutEvent } from '../../shared/rollouts/rollout.ts';
 import { listSiteSummaries, type StoredRollout } from '../../shared/rollouts/rollout-store.ts';
-import { requireRollout, resourceOf, viewOf } from './access.ts';
+import { requireRollout, resourceOf } from './access.ts';
 import { answered, changed, keepRefusal } from './change.ts';
 import type { Services } from './services.ts';
 
@@ -32,7 +31,7 @@ export function operateHandlers(services: Services) {
   ) => {
     const reason = request.body?.reason;
     const wanted = { action, eventOf: () => event, ...(reason === undefined ? {} : { reason }) };
-    return answered(services, await changed(services, request, wanted), request.receivedAt);
+    return answered(services, await changed(services, request, wanted), request);
   };
 
   /** Somebody tried to be the second person who may not be: others are told. */
@@ -73,7 +72,7 @@ export function operateHandlers(services: Services) {
           ),
         ],
       });
-      return answered(services, after, receivedAt);
+      return answered(services, after, request);
     }),
 
     approveRollout: operation(rolloutOperations.approveRollout, async (request) => {
@@ -111,7 +110,7 @@ export function operateHandlers(services: Services) {
           ),
         ],
       });
-      return answered(services, after, receivedAt);
+      return answered(services, after, request);
     }),
 
     rejectRollout: operation(rolloutOperations.rejectRollout, (request) =>
@@ -130,7 +129,7 @@ export function operateHandlers(services: Services) {
           : await changed(services, request, { action: 'OperateRollout', eventOf: () => ({ kind: 'start' }) });
       // Whoever starts it again repairs a start that ended between the table and the state machine.
       await startMachine(machineName(started.id), { rolloutId: started.id });
-      return answered(services, started, receivedAt);
+      return answered(services, started, request);
     }),
 
     pauseRollout: operation(rolloutOperations.pauseRollout, (request) =>
@@ -156,7 +155,7 @@ export function operateHandlers(services: Services) {
           return { kind: 'skip-site', siteId };
         },
       });
-      return answered(services, after, request.receivedAt);
+      return answered(services, after, request);
     }),
 
     promoteWave: operation(rolloutOperations.promoteWave, async (request) => {
@@ -176,7 +175,7 @@ export function operateHandlers(services: Services) {
           };
         },
       });
-      return answered(services, after, receivedAt);
+      return answered(services, after, request);
     }),
 
     abortRollout: operation(rolloutOperations.abortRollout, (request) =>
@@ -184,7 +183,7 @@ export function operateHandlers(services: Services) {
     ),
 
     rollBackRollout: operation(rolloutOperations.rollBackRollout, async (request) => {
-      const { body, receivedAt } = request;
+      const { body } = request;
       let over = false;
       const after = await changed(services, request, {
         action: 'RollBackRollout',
@@ -196,7 +195,7 @@ export function operateHandlers(services: Services) {
       });
       // The state machine of one that is over is over too: another one brings its devices back.
       if (over) await startMachine(backMachineName(after.id, 1), { rolloutId: after.id });
-      return answered(services, after, receivedAt);
+      return answered(services, after, request);
     }),
 
     reportSafetyEvent: operation(rolloutOperations.reportSafetyEvent, async (request) => {
@@ -221,7 +220,7 @@ export function operateHandlers(services: Services) {
           ),
         ],
       });
-      return { body: await viewOf(services, after, receivedAt), headers: { etag: etagOf(after.version) } };
+      return answered(services, after, request);
     }),
   };
 

@@ -480,7 +480,8 @@ export const rolloutOperations = {
   },
   listRolloutTimeline: {
     summary: 'What happened to a rollout, newest first',
-    description: 'The audit trail of the rollout as sentences: what people did, and what gates decided and why.',
+    description:
+      'The audit trail of the rollout as sentences: what people did, and what gates decided and why. What happened at sites that the caller may not look at is left out, or told without the site; a page can hold fewer than `limit` and still have a next one.',
     tag,
     query: PageQuery,
     answer: { status: 200, description: 'A page of the timeline', schema: pageOf(TimelineView) },

@@ -432,6 +432,15 @@ describe('A rollout that runs', () => {
     expect(await act('skipRolloutSite', hal, id, { siteId: south, reason: 'It moves.' })).toMatchObject({
       body: { skippedSites: [south] },
     });
+    // That another one was left out, too, he is told; which one, and why, is for those who may look at it.
+    expect(await act('skipRolloutSite', ada, id, { siteId: north, reason: 'It burns.' })).toMatchObject({
+      body: { skippedSites: [south, north] },
+    });
+    expect((await act('getRollout', hal, id)).body).toMatchObject({ skippedSites: [south] });
+    const lines = (await act('listRolloutTimeline', hal, id)).body['items'] as { words: string }[];
+    expect(lines[0]?.words).toBe('user:ada left out another site.');
+    expect(lines.map(({ words }) => words)).toContain(`user:hal left out site ${south}. Reason: It moves.`);
+    expect(JSON.stringify(lines)).not.toContain(north);
     expect(await act('abortRollout', hal, id, {})).toMatchObject({ status: 400 });
     expect(await act('abortRollout', hal, id, { reason: 'Over.' })).toMatchObject({ body: { state: 'aborting' } });
     const shown = JSON.stringify([await act('getRollout', ada, id), await act('listRolloutTimeline', ada, id)]);
