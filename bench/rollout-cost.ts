@@ -29,7 +29,7 @@ if (process.argv.includes('--write')) {
 
 const bytes = (number: number) => Math.round(number).toLocaleString('en-US').padStart(8);
 const items = largestItems();
-const partitions = rollouts.flatMap(({ measured }) => hotPartitions(measured)).slice(-4);
+const partitions = rollouts.flatMap(({ measured }) => hotPartitions(measured)).slice(-5);
 console.log('\nlargest items, of at most 100,000 bytes');
 for (const { what, bytes: size } of items) console.log(`${bytes(size)}  ${what}`);
 console.log('\nwrite units a second in one partition at most, of at most 1,000');

@@ -11,6 +11,9 @@ const unitsOfMove = 4;
 /** To make room for the way back, write units in the index: what ended moves aside, and the next takes its place. */
 const unitsOfBack = 6;
 
+/** A look at an item in a transaction, write units. */
+const unitsOfCheck = 2;
+
 /**
  * The least time of counting the devices of one wave and site, seconds: what is counted is read, then written in one
  * transaction. One function counts one wave and site after the other.
@@ -40,6 +43,8 @@ export function hotPartitions({ partitions }: PlayMeasured): HotPartition[] {
     { what: 'index byRollout, one site, going forward', unitsOfSecond: forward + bothWays },
     { what: 'index byRollout, one site, going back', unitsOfSecond: back + bothWays },
     { what: 'counts of one rollout', unitsOfSecond: (progress / secondsOfCount) * partitions.rollout },
+    // At worst all that come at that moment stand in units of the same part.
+    { what: 'fence of a part of the units', unitsOfSecond: admissions * unitsOfCheck },
     { what: 'spares of one unit', unitsOfSecond: admissions * partitions.spares },
   ];
 }

@@ -14,13 +14,18 @@ import { answerWaits } from '../../shared/rollouts/machines/answer-waits.ts';
 import { type Deed, refusalOf } from '../../shared/rollouts/manage.ts';
 import { advanceRollout, type RolloutEvent } from '../../shared/rollouts/rollout.ts';
 import { type StoredRollout, saveRollout } from '../../shared/rollouts/rollout-store.ts';
-import { requireRollout, resourceOf, viewOf } from './access.ts';
+import { type Reader, requireRollout, resourceOf, viewOf } from './access.ts';
 import type { Services } from './services.ts';
 
 /** What a person wants to happen to a rollout. */
 export interface Wanted {
   readonly action: Action;
   readonly reason?: string;
+  /**
+   * The sites that it concerns, any of which is enough to be permitted; where it concerns the whole rollout, or what it is
+   * about is not there, undefined.
+   */
+  readonly sitesOf?: (rollout: StoredRollout) => Promise<readonly string[] | undefined>;
   /** Looks at the rollout as it is, refuses with a problem, and says what is to happen. */
   readonly eventOf: (
     rollout: StoredRollout,
@@ -47,7 +52,11 @@ export async function changed(services: Services, request: Request, wanted: Want
   for (let tried = 0; tried < tries; tried += 1) {
     const before = await requireRollout(services, path);
     const partition = rolloutPartition(before.id);
-    const resource = resourceOf(before.id, before.definition);
+    const { selection } = before.definition;
+    const siteIds = (await wanted.sitesOf?.(before)) ?? selection.siteIds;
+    const resource = resourceOf(before.id, {
+      selection: { ...selection, ...(siteIds === undefined ? {} : { siteIds }) },
+    });
     const entry = await guard.permit(caller, wanted.action, resource, partition, receivedAt);
     const event = await wanted.eventOf(before, entry);
     const outcome = advanceRollout(before, event, before.version, receivedAt.getTime());
@@ -72,8 +81,8 @@ export async function changed(services: Services, request: Request, wanted: Want
 }
 
 /** The answer that shows the rollout after the change. */
-export async function answered(services: Services, rollout: StoredRollout, now: Date): Promise<ApiResponse> {
-  return { body: await viewOf(services, rollout, now), headers: { etag: etagOf(rollout.version) } };
+export async function answered(services: Services, rollout: StoredRollout, reader: Reader): Promise<ApiResponse> {
+  return { body: await viewOf(services, rollout, reader), headers: { etag: etagOf(rollout.version) } };
 }
 
 /** Keeps a record of an attempt that a rule refused, where the timeline shows it. */

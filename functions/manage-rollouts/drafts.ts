@@ -13,7 +13,7 @@ import { rolloutOperations } from '../../shared/rollouts/operations.ts';
 import { draftRollout, type RolloutDefinition } from '../../shared/rollouts/rollout.ts';
 import { createRollout, getRollout, listRollouts, type StoredRollout } from '../../shared/rollouts/rollout-store.ts';
 import { summaryView } from '../../shared/rollouts/view.ts';
-import { readableRollout, resourceOf, viewOf } from './access.ts';
+import { readableRollout, resourceOf, sitesReader, viewOf } from './access.ts';
 import { answered, changed } from './change.ts';
 import type { Services } from './services.ts';
 
@@ -30,7 +30,14 @@ export function draftHandlers(services: Services) {
         .filter(
           ({ id, definition }) => guard.decide(caller, 'ReadRollout', resourceOf(id, definition), receivedAt).allowed,
         );
-      return { body: pageBody(list, items.map(summaryView), page.after) };
+      const reads = sitesReader(services, caller, receivedAt);
+      return {
+        body: pageBody(
+          list,
+          items.map((rollout) => summaryView(rollout, reads)),
+          page.after,
+        ),
+      };
     }),
 
     createRollout: operation(rolloutOperations.createRollout, (request) => newDraft(services, request, request.body)),
@@ -42,7 +49,10 @@ export function draftHandlers(services: Services) {
 
     getRollout: operation(rolloutOperations.getRollout, async ({ caller, path, receivedAt }) => {
       const rollout = await readableRollout(services, caller, path, receivedAt);
-      return { body: await viewOf(services, rollout, receivedAt), headers: { etag: etagOf(rollout.version) } };
+      return {
+        body: await viewOf(services, rollout, { caller, receivedAt }),
+        headers: { etag: etagOf(rollout.version) },
+      };
     }),
 
     updateRollout: operation(rolloutOperations.updateRollout, async (request) => {
@@ -56,7 +66,7 @@ export function draftHandlers(services: Services) {
           return { kind: 'edit', definition: body };
         },
       });
-      return answered(services, after, receivedAt);
+      return answered(services, after, request);
     }),
   };
 }
@@ -83,7 +93,7 @@ async function newDraft(
   };
   const stored = await stillOrNew(directory, draft, auditRecord(partition, { ...entry, after: made }, receivedAt));
   return {
-    body: await viewOf(services, stored, receivedAt),
+    body: await viewOf(services, stored, { caller, receivedAt }),
     headers: { etag: etagOf(stored.version), location: `/v1/rollouts/${id}` },
   };
 }

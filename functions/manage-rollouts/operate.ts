@@ -1,13 +1,13 @@
 import { AlertKind, alertPart } from '../../shared/alerts/alert.ts';
 import { raise } from '../../shared/alerts/store.ts';
 import { timestamp } from '../../shared/clock.ts';
+import { getDevice } from '../../shared/devices/store.ts';
 import { operation } from '../../shared/http/api.ts';
-import { etagOf } from '../../shared/http/etag.ts';
 import type { ApiRequest } from '../../shared/http/operation.ts';
 import { problems } from '../../shared/http/problem.ts';
 import type { Action } from '../../shared/identity/actions.ts';
 import { actorOf } from '../../shared/identity/caller.ts';
-import { getExecuted, getExecution } from '../../shared/rollouts/executions/execution-store.ts';
+import { partOf } from '../../shared/rollouts/executions/return-device.ts';
 import { bakeEndOf, rolloutAlert } from '../../shared/rollouts/gate/judge-wave.ts';
 import { backMachineName, machineName } from '../../shared/rollouts/machines/machine-names.ts';
 import { approvalHours, assertBaked, assertPlanned, type Deed } from '../../shared/rollouts/manage.ts';
@@ -15,7 +15,7 @@ import { rolloutOperations } from '../../shared/rollouts/operations.ts';
 import { RolloutPlaces } from '../../shared/rollouts/places.ts';
 import type { RolloutEvent } from '../../shared/rollouts/rollout.ts';
 import { listSiteSummaries, type StoredRollout } from '../../shared/rollouts/rollout-store.ts';
-import { requireRollout, resourceOf, viewOf } from './access.ts';
+import { requireRollout, resourceOf } from './access.ts';
 import { answered, changed, keepRefusal } from './change.ts';
 import type { Services } from './services.ts';
 
@@ -31,7 +31,7 @@ export function operateHandlers(services: Services) {
   ) => {
     const reason = request.body?.reason;
     const wanted = { action, eventOf: () => event, ...(reason === undefined ? {} : { reason }) };
-    return answered(services, await changed(services, request, wanted), request.receivedAt);
+    return answered(services, await changed(services, request, wanted), request);
   };
 
   /** Somebody tried to be the second person who may not be: others are told. */
@@ -72,7 +72,7 @@ export function operateHandlers(services: Services) {
           ),
         ],
       });
-      return answered(services, after, receivedAt);
+      return answered(services, after, request);
     }),
 
     approveRollout: operation(rolloutOperations.approveRollout, async (request) => {
@@ -110,7 +110,7 @@ export function operateHandlers(services: Services) {
           ),
         ],
       });
-      return answered(services, after, receivedAt);
+      return answered(services, after, request);
     }),
 
     rejectRollout: operation(rolloutOperations.rejectRollout, (request) =>
@@ -129,7 +129,7 @@ export function operateHandlers(services: Services) {
           : await changed(services, request, { action: 'OperateRollout', eventOf: () => ({ kind: 'start' }) });
       // Whoever starts it again repairs a start that ended between the table and the state machine.
       await startMachine(machineName(started.id), { rolloutId: started.id });
-      return answered(services, started, receivedAt);
+      return answered(services, started, request);
     }),
 
     pauseRollout: operation(rolloutOperations.pauseRollout, (request) =>
@@ -145,6 +145,8 @@ export function operateHandlers(services: Services) {
       const after = await changed(services, request, {
         action: 'StopRollout',
         reason,
+        // Who answers for the site decides on it, not who answers for another one of the rollout.
+        sitesOf: async () => [siteId],
         async eventOf({ id, state }) {
           const sites = await listSiteSummaries(directory, id);
           if (!sites.some((site) => site.siteId === siteId)) {
@@ -153,7 +155,7 @@ export function operateHandlers(services: Services) {
           return { kind: 'skip-site', siteId };
         },
       });
-      return answered(services, after, request.receivedAt);
+      return answered(services, after, request);
     }),
 
     promoteWave: operation(rolloutOperations.promoteWave, async (request) => {
@@ -173,7 +175,7 @@ export function operateHandlers(services: Services) {
           };
         },
       });
-      return answered(services, after, receivedAt);
+      return answered(services, after, request);
     }),
 
     abortRollout: operation(rolloutOperations.abortRollout, (request) =>
@@ -181,7 +183,7 @@ export function operateHandlers(services: Services) {
     ),
 
     rollBackRollout: operation(rolloutOperations.rollBackRollout, async (request) => {
-      const { body, receivedAt } = request;
+      const { body } = request;
       let over = false;
       const after = await changed(services, request, {
         action: 'RollBackRollout',
@@ -193,7 +195,7 @@ export function operateHandlers(services: Services) {
       });
       // The state machine of one that is over is over too: another one brings its devices back.
       if (over) await startMachine(backMachineName(after.id, 1), { rolloutId: after.id });
-      return answered(services, after, receivedAt);
+      return answered(services, after, request);
     }),
 
     reportSafetyEvent: operation(rolloutOperations.reportSafetyEvent, async (request) => {
@@ -202,6 +204,7 @@ export function operateHandlers(services: Services) {
       const after = await changed(services, request, {
         action: 'StopRollout',
         reason: words,
+        sitesOf: (rollout) => sitesOfDevice(rollout, deviceId),
         async eventOf(rollout) {
           await assertTakesPart(rollout, deviceId);
           return { kind: 'safety', event: { deviceId, kind, at: timestamp(receivedAt.getTime()) } };
@@ -217,7 +220,7 @@ export function operateHandlers(services: Services) {
           ),
         ],
       });
-      return { body: await viewOf(services, after, receivedAt), headers: { etag: etagOf(after.version) } };
+      return answered(services, after, request);
     }),
   };
 
@@ -227,14 +230,18 @@ export function operateHandlers(services: Services) {
   }
 
   /** Harm on a device that the rollout has not touched is for others to look at; to be safe, it can still be paused. */
-  async function assertTakesPart({ id, state, definition }: StoredRollout, deviceId: string): Promise<void> {
-    const current = await getExecution(devices, deviceId, definition.artifact.kind);
-    if (current?.rolloutId === id) return;
-    const executed = await Promise.all([
-      getExecuted(devices, deviceId, id, 'forward'),
-      getExecuted(devices, deviceId, id, 'back'),
-    ]);
-    if (executed.some((execution) => execution !== undefined)) return;
-    throw problems.conflict('The rollout has not touched this device. Pause it if you are not sure.', { state });
+  async function assertTakesPart(rollout: StoredRollout, deviceId: string): Promise<void> {
+    if ((await partOf(devices, rollout, deviceId)) !== undefined) return;
+    throw problems.conflict('The rollout has not touched this device. Pause it if you are not sure.', {
+      state: rollout.state,
+    });
+  }
+
+  /** Where the device was when the rollout touched it, and where it is now: who stands beside it reports what it does. */
+  async function sitesOfDevice(rollout: StoredRollout, deviceId: string): Promise<readonly string[] | undefined> {
+    const [part, device] = await Promise.all([partOf(devices, rollout, deviceId), getDevice(devices, deviceId)]);
+    if (part === undefined) return undefined;
+    const { siteId } = part.execution;
+    return [...new Set([siteId, device?.siteId ?? siteId])];
   }
 }

@@ -50,7 +50,7 @@ export function planHandlers(services: Services) {
       }
       // When this fails nobody plans it, and asking again asks again.
       await services.askForPlan(after.id, after.version);
-      return { body: await viewOf(services, after, receivedAt), headers: { etag: etagOf(after.version) } };
+      return { body: await viewOf(services, after, { caller, receivedAt }), headers: { etag: etagOf(after.version) } };
     }),
 
     getRolloutPlan: operation(rolloutOperations.getRolloutPlan, async ({ caller, path, receivedAt }) => {

@@ -13,7 +13,7 @@ import { ExecutionGroup, rolloutPartition } from '../../shared/rollouts/keys.ts'
 import { rolloutOperations } from '../../shared/rollouts/operations.ts';
 import { listSiteSummaries } from '../../shared/rollouts/rollout-store.ts';
 import { timelineEntry } from '../../shared/rollouts/timeline.ts';
-import { readableRollout, readsSite } from './access.ts';
+import { readableRollout, readsSite, sitesReader } from './access.ts';
 import { deviceViewer } from './device-view.ts';
 import type { Services } from './services.ts';
 
@@ -56,7 +56,9 @@ export function progressHandlers(services: Services) {
         const { id } = await readableRollout(services, caller, path, receivedAt);
         const list = ['rollout-timeline', id];
         const trail = await readTrail(directory, rolloutPartition(id), query.limit, startAfter(list, query.cursor));
-        return { body: pageBody(list, trail.items.map(timelineEntry), trail.after) };
+        const reads = sitesReader(services, caller, receivedAt);
+        const items = trail.items.flatMap((record) => timelineEntry(record, reads) ?? []);
+        return { body: pageBody(list, items, trail.after) };
       },
     ),
   };

@@ -95,6 +95,10 @@ export class DevicesStack extends Stack {
         allow(['dynamodb:UpdateItem'], [data.directory.tableArn], {
           'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': 'SPARES#*' },
         }),
+        // A device is let in on condition that its rollout was not paused meanwhile.
+        allow(['dynamodb:ConditionCheckItem'], [data.directory.tableArn], {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': 'ROLLOUT#*#FENCE#*' },
+        }),
         allow(['iot:Publish'], replies),
       ],
       wildcards: Object.fromEntries(replies.map((topic) => [topic, 'Answers each device on a topic of its own.'])),

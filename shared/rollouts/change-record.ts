@@ -19,6 +19,7 @@ const actions: Readonly<Record<Exclude<RolloutEvent['kind'], 'wave'>, string>> =
   pause: 'PauseRollout',
   resume: 'ResumeRollout',
   'skip-site': 'SkipSite',
+  alarm: 'StopPromoted',
   safety: 'ReportSafetyEvent',
   soaked: 'CompleteRollout',
   abort: 'AbortRollout',
@@ -76,6 +77,8 @@ function factsOf(after: Rollout, event: RolloutEvent): Readonly<Record<string, u
       return { digest: event.digest };
     case 'skip-site':
       return { site: event.siteId };
+    case 'alarm':
+      return { wave: event.wave, words: event.words };
     case 'safety':
       return { deviceId: event.event.deviceId, kind: event.event.kind };
     case 'pause':

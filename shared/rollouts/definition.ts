@@ -99,6 +99,23 @@ const SelectionInput = v.pipe(
   v.description('Which devices it is for: all that is said must hold'),
 );
 
+const AdvisoryInput = v.strictObject({
+  id: text(80, 'As its publisher calls it: `ICSMA-27-045-01`, `CVE-2027-1234`, the number of a field safety notice'),
+  models: someOf(text(120, 'As the record of the device has it'), 100, 'Affected models; left out, all'),
+  versions: v.exactOptional(
+    v.pipe(
+      v.strictObject({
+        from: v.exactOptional(text(64, 'Included')),
+        below: v.exactOptional(text(64, 'Not included')),
+      }),
+      v.check(({ from, below }) => from !== undefined || below !== undefined, 'must have from, below, or both'),
+      v.description(
+        'Affected versions of what is replaced; left out, all. A device that does not say its version counts',
+      ),
+    ),
+  ),
+});
+
 const share = (description: string) =>
   v.pipe(
     v.number(),
@@ -200,6 +217,14 @@ export const RolloutInput = v.pipe(
       ),
       RolloutOrder.PilotFirst,
     ),
+    advisories: v.exactOptional(
+      v.pipe(
+        v.array(AdvisoryInput),
+        v.minLength(1, 'must name at least one; leave it out when there is none'),
+        v.maxLength(20, 'must name at most 20'),
+        v.description('What the artifact answers. With `risk-first`, devices on which one is open come first'),
+      ),
+    ),
     onStop: v.optional(
       v.pipe(v.picklist(['pause', 'roll-back']), v.description('What happens when the gate stops it')),
       'pause',
@@ -222,6 +247,13 @@ export const RolloutInput = v.pipe(
       'must name classes or models: firmware and operating systems are made for certain devices',
     ),
     ['selection'],
+  ),
+  v.forward(
+    v.check(
+      ({ advisories, order }) => advisories === undefined || order === RolloutOrder.RiskFirst,
+      'must be risk-first: in another order advisories would change nothing',
+    ),
+    ['order'],
   ),
   v.check(
     (definition) => Buffer.byteLength(JSON.stringify(definition)) <= mostBytes,

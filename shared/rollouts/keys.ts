@@ -11,6 +11,10 @@ export const byRollout = 'byRollout';
 /** Partition key of everything about one rollout in the Directory table, its audit trail included. */
 export const rolloutPartition = (rolloutId: string): string => `ROLLOUT#${rolloutId}`;
 
+/** Partition key of one part of the fence around a rollout in the Directory table: apart, since each device let in looks at it. */
+export const fencePartition = (rolloutId: string, part: number): string =>
+  `ROLLOUT#${rolloutId}#FENCE#${twoDigits(part)}`;
+
 /** Sort keys in the partition of a rollout. */
 export const rolloutSortKeys = {
   rollout: 'ROLLOUT',
@@ -18,15 +22,17 @@ export const rolloutSortKeys = {
   tally: (direction: Execution['direction'], wave: number, siteId: string) =>
     `${tallyPrefix}${direction}#${twoDigits(wave)}#${siteId}`,
   wait: (siteId: string | undefined, step: string) => `${waitPrefix}${siteId ?? noPlace}#${step}`,
+  watch: (wave: number) => `${watchPrefix}${twoDigits(wave)}`,
 } as const;
 
 /** Prefixes of the sort keys in the partition of a rollout. */
 export const sitePrefix = 'SITE#';
 export const tallyPrefix = 'TALLY#';
 export const waitPrefix = 'WAIT#';
+export const watchPrefix = 'WATCH#';
 
 const noPlace = '-';
-const twoDigits = (wave: number): string => String(wave).padStart(2, '0');
+const twoDigits = (number: number): string => String(number).padStart(2, '0');
 
 /** Sort key of a device's current execution of a kind of artifact: there is one such item, so one execution (I1). */
 export const executionSortKey = (kind: string): string => `${executionPrefix}${kind}`;

@@ -77,7 +77,15 @@ export const GateView = v.object({
   ),
   failuresToStop: v.pipe(count, v.description('So many failures in a row stop it')),
   position: v.pipe(v.number(), v.description('Between the bounds of the test: 0 promotes, 1 stops')),
-  strata: v.array(v.object({ stratum: v.string(), success: count, failure: count, stops: v.boolean() })),
+  strata: v.array(
+    v.object({
+      stratum: v.string(),
+      success: count,
+      failure: count,
+      silent: v.pipe(count, v.description('Were activated, and did not report in time')),
+      stops: v.boolean(),
+    }),
+  ),
   control: v.pipe(
     v.array(v.object({ stratum: v.string(), updated: Observed, notYet: Observed, chance: share })),
     v.description('Where updated devices lose their connection more often than others of the same stratum'),
@@ -391,7 +399,7 @@ export const rolloutOperations = {
   },
   skipRolloutSite: {
     summary: 'Leave out a site',
-    description: 'No device is let in there any more. Any operator at one of its sites.',
+    description: 'No device is let in there any more. Any operator of that site.',
     tag,
     body: v.strictObject({ siteId: id, reason: why }),
     answer: after('Without the site'),
@@ -437,7 +445,7 @@ export const rolloutOperations = {
   reportSafetyEvent: {
     summary: 'Report that a device of the rollout harmed, or could have',
     description:
-      'Any operator at one of its sites, without a second factor. One report stops the rollout at once and for good; or it rolls back by itself when it says so.',
+      'Any operator of the site of the device, without a second factor. One report stops the rollout at once and for good; or it rolls back by itself when it says so.',
     tag,
     body: v.strictObject({
       deviceId: id,
@@ -472,7 +480,8 @@ export const rolloutOperations = {
   },
   listRolloutTimeline: {
     summary: 'What happened to a rollout, newest first',
-    description: 'The audit trail of the rollout as sentences: what people did, and what gates decided and why.',
+    description:
+      'The audit trail of the rollout as sentences: what people did, and what gates decided and why. What happened at sites that the caller may not look at is left out, or told without the site; a page can hold fewer than `limit` and still have a next one.',
     tag,
     query: PageQuery,
     answer: { status: 200, description: 'A page of the timeline', schema: pageOf(TimelineView) },

@@ -4,9 +4,10 @@ import type { Table } from '../aws/dynamodb.ts';
 import { cancellationsOf, type Item, isConditionFailed } from '../aws/errors.ts';
 import { retryContention } from '../aws/retry.ts';
 import { auditPart, transact, type WritePart } from '../devices/store.ts';
+import { raiseFence } from './admission/fence-store.ts';
 import { rolloutPartition, rolloutSortKeys, sitePrefix } from './keys.ts';
 import { type PackedLoads, packLoads, type SiteSummary, unpackLoads } from './plan/site-summary.ts';
-import type { Rollout, RolloutState } from './rollout.ts';
+import { type Rollout, type RolloutState, takesBack } from './rollout.ts';
 
 /** How far the planning of a rollout is. */
 export interface PlanState {
@@ -88,7 +89,8 @@ export async function createRollout(directory: Table, rollout: StoredRollout, au
 }
 
 /**
- * Writes a change of a rollout with its audit records, if it still is what the change was decided on.
+ * Writes a change of a rollout with its audit records, if it still is what the change was decided on. Where the change takes
+ * a permission back, a pause for example, no device is let in by the one before once this has returned.
  *
  * @param after its version is one higher; when it was created is taken from `before`
  * @param parts of other items, in the same transaction
@@ -115,11 +117,12 @@ export async function saveRollout(
     await retryContention(() =>
       transact(directory, [change, ...activeParts(directory, before, after), ...records, ...parts]),
     );
-    return true;
   } catch (error) {
     if (cancellationsOf(error)?.some(({ code }) => code === 'ConditionalCheckFailed')) return false;
     throw error;
   }
+  if (takesBack(before, after)) await raiseFence(directory, after.id, after.version);
+  return true;
 }
 
 function activeParts(directory: Table, before: Rollout, after: Rollout): WritePart[] {

@@ -5,6 +5,7 @@ import { changed, type Outcome, RefusalKind, refused } from './executions/outcom
 import type { SafetyEvent } from './gate/gate.ts';
 import { admits, advanceWave, isPassed, type Wave, type WaveEvent } from './gate/wave.ts';
 import { problemsOf, type WaveDefinition } from './gate/wave-definition.ts';
+import type { Advisory } from './plan/advisory.ts';
 import type { RolloutOrder } from './plan/order.ts';
 import type { Selection } from './plan/selection.ts';
 
@@ -28,6 +29,8 @@ export interface RolloutDefinition {
   readonly selection: Selection;
   readonly waves: readonly WaveDefinition[];
   readonly order: RolloutOrder;
+  /** What the artifact answers: devices on which one is open come first, where the order is by risk. */
+  readonly advisories?: readonly Advisory[];
   /** When the gate stops it: wait for a person, or bring the earlier version back. */
   readonly onStop: 'pause' | 'roll-back';
   /** How devices get back to what they had (rule R10: no start without it). */
@@ -104,6 +107,8 @@ export type RolloutEvent =
   | { readonly kind: 'resume' }
   | { readonly kind: 'skip-site'; readonly siteId: string }
   | { readonly kind: 'wave'; readonly wave: number; readonly event: Exclude<WaveEvent, { kind: 'open' }> }
+  /** Devices that came after their wave was promoted fail. */
+  | { readonly kind: 'alarm'; readonly wave: number; readonly words: string }
   /** Once is enough, at any time. */
   | { readonly kind: 'safety'; readonly event: SafetyEvent }
   /** Executions that are not at their end. */
@@ -130,6 +135,7 @@ export const rolloutOrigins: Readonly<Record<RolloutEvent['kind'], readonly Roll
   resume: ['paused'],
   'skip-site': ['scheduled', 'running', 'paused'],
   wave: ['running', 'paused'],
+  alarm: ['running', 'soaking', 'paused'],
   safety: ['running', 'soaking', 'paused'],
   soaked: ['soaking'],
   abort: ['scheduled', 'running', 'soaking', 'paused'],
@@ -221,6 +227,8 @@ function changesBy(rollout: Rollout, event: Exclude<RolloutEvent, { kind: 'edit'
       return changed({ skippedSites: [...new Set([...rollout.skippedSites, event.siteId])] });
     case 'wave':
       return waveChanges(rollout, event, at);
+    case 'alarm':
+      return changed(stop(rollout, 'gate', event.words));
     case 'safety':
       return changed(stop(rollout, 'safety', stoppedBy(event.event)));
     case 'soaked':
@@ -366,4 +374,16 @@ export function permitOf(
     return no('wave', 'An earlier wave is not promoted.');
   }
   return admits(own) ? { allowed: true } : no('wave', `Wave ${own.name} is ${own.status.state}.`);
+}
+
+/** Whether anybody who was let go on before is not any more: the rollout was paused, a site left out, a wave held. */
+export function takesBack(before: Rollout, after: Rollout): boolean {
+  const left = after.skippedSites.filter((siteId) => !before.skippedSites.includes(siteId));
+  // Of the sites that were not left out one stands for all.
+  const places = before.waves.flatMap((_, wave) => ['', ...left].map((siteId) => ({ wave, siteId })));
+  const allows = (rollout: Rollout, place: (typeof places)[number], direction: Execution['direction']) =>
+    permitOf(rollout, { ...place, direction }).allowed;
+  return (['forward', 'back'] as const).some((direction) =>
+    places.some((place) => allows(before, place, direction) && !allows(after, place, direction)),
+  );
 }

@@ -108,6 +108,7 @@ async function tickRollout(means: TickMeans, id: string, now: Date): Promise<voi
       await lookAtWave(means, rollout, summaries, now);
       break;
     case 'soaking':
+      await judgeRollout(means, id, now);
       await endSoak(means, rollout, summaries, now);
       break;
     case 'aborting':

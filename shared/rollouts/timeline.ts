@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import type { AuditRecord } from '../audit/record.ts';
+import { type ReadsSite, withoutOtherSites } from './visible.ts';
 
 /** One line of a rollout's timeline. */
 export interface TimelineEntry {
@@ -58,6 +59,7 @@ const deeds: Readonly<Record<string, (facts: Facts, before: Facts) => string>> =
   SkipSite: ({ site = '' }) => `left out site ${site}`,
   PromoteWave: () => 'promoted a wave by hand',
   JudgeWave: () => 'judged the wave',
+  StopPromoted: ({ words = '' }) => `stopped it: ${words}`,
   SkipWave: () => 'found that all sites of a wave are left out',
   WaitForWindow: () => 'found all places of the wave closed',
   OpenWindow: () => 'found a place of the wave open',
@@ -72,10 +74,26 @@ const deeds: Readonly<Record<string, (facts: Facts, before: Facts) => string>> =
   SupersedeRollout: () => 'replaced it by a newer one',
 };
 
-/** The record as a line that people read. Attempts that were denied or refused say so. */
-export function timelineEntry(record: AuditRecord): TimelineEntry {
-  const { id, at, actor, action } = record;
-  return { id, at, actor, action, words: wordsOf(record) };
+/** What whoever may not look at a site is told of what was done there: it changes the rollout for all. */
+const deedsElsewhere: Readonly<Record<string, string>> = {
+  SkipSite: 'left out another site',
+  ReportSafetyEvent: 'reported a safety event at another site',
+};
+
+/**
+ * The record as a line that people read. Attempts that were denied or refused say so.
+ *
+ * @returns undefined for what happened at a site that the reader may not look at, and changed nothing elsewhere
+ */
+export function timelineEntry(record: AuditRecord, readsSite: ReadsSite): TimelineEntry | undefined {
+  const { id, at, actor, action, siteId, outcome } = record;
+  if (siteId === undefined || readsSite(siteId)) {
+    return { id, at, actor, action, words: withoutOtherSites(wordsOf(record), readsSite) };
+  }
+  const deed = outcome === 'allowed' ? deedsElsewhere[action] : undefined;
+  return deed === undefined
+    ? undefined
+    : { id, at, actor, action, words: ended(`${actor} ${deed}`) + stateWords(record) };
 }
 
 function wordsOf({ actor, action, outcome, reason, before, after }: AuditRecord): string {
@@ -85,9 +103,12 @@ function wordsOf({ actor, action, outcome, reason, before, after }: AuditRecord)
   const [was, is] = [v.parse(Facts, before ?? {}), v.parse(Facts, after ?? {})];
   const deed = deeds[action]?.(is, was) ?? action;
   const why = reason === undefined || reason === is.words ? '' : ` Reason: ${ended(reason)}`;
-  const moved = is.state !== undefined && was.state !== undefined && is.state !== was.state;
-  const state = moved ? ` It is now ${is.state}.` : '';
-  return `${ended(`${actor} ${deed}`)}${why}${is.waves.map(waveWords).join('')}${state}`;
+  return `${ended(`${actor} ${deed}`)}${why}${is.waves.map(waveWords).join('')}${stateWords({ before, after })}`;
+}
+
+function stateWords({ before, after }: { readonly before?: unknown; readonly after?: unknown }): string {
+  const [was, is] = [v.parse(Facts, before ?? {}).state, v.parse(Facts, after ?? {}).state];
+  return is !== undefined && was !== undefined && is !== was ? ` It is now ${is}.` : '';
 }
 
 const waveWords = ({ name, state, words, until }: Facts['waves'][number]): string =>

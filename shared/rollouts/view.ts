@@ -7,6 +7,7 @@ import type { WaveTally } from './gate/tally.ts';
 import { isPassed, type Wave } from './gate/wave.ts';
 import type { Rollout } from './rollout.ts';
 import type { StoredRollout } from './rollout-store.ts';
+import { isVisible, type ReadsSite, withoutOtherSites } from './visible.ts';
 
 /** What is counted of a rollout, beside the rollout itself. */
 export interface Progress {
@@ -16,7 +17,8 @@ export interface Progress {
 }
 
 /** A rollout as lists show it. */
-export function summaryView(rollout: StoredRollout) {
+export function summaryView(rollout: StoredRollout, readsSite: ReadsSite) {
+  const shown = (sentence: string) => withoutOtherSites(sentence, readsSite);
   const { id, state, since, definition, waves, createdBy, createdAt, stopped } = rollout;
   const { kind, name, version } = definition.artifact;
   return {
@@ -25,31 +27,40 @@ export function summaryView(rollout: StoredRollout) {
     artifact: { kind, name, version },
     state,
     since,
-    words: wordsOf(rollout),
+    words: shown(wordsOf(rollout)),
     createdBy,
     createdAt,
-    ...(stopped === undefined ? {} : { stopped }),
+    ...(stopped === undefined ? {} : { stopped: shown(stopped) }),
     waves: waves.map((wave) => ({ name: wave.name, devices: wave.devices, state: wave.status.state })),
   };
 }
 
-/** A rollout with all that is known of its progress. @param now milliseconds since the epoch */
-export function rolloutView(rollout: StoredRollout, progress: Progress, now: number) {
-  const { createdAt, plan, version: _version, waves, ...rest } = rollout;
+/**
+ * A rollout with all that is known of its progress. What is known of single sites is shown of those that the reader may
+ * look at; sums are of all, since the rollout goes on or stops as a whole.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function rolloutView(rollout: StoredRollout, progress: Progress, readsSite: ReadsSite, now: number) {
+  const { createdAt, plan, version: _version, waves, stopped, paused, skippedSites, ...rest } = rollout;
+  const shown = (sentence: string) => withoutOtherSites(sentence, readsSite);
   const forward = progress.tallies.filter(({ direction }) => direction === 'forward');
   const back = progress.tallies.filter(({ direction }) => direction === 'back');
   return {
     ...rest,
+    ...(stopped === undefined ? {} : { stopped: shown(stopped) }),
+    ...(paused === undefined ? {} : { paused: { ...paused, words: shown(paused.words) } }),
+    skippedSites: skippedSites.filter(readsSite),
     createdAt,
-    words: wordsOf(rollout),
+    words: shown(wordsOf(rollout)),
     ...(plan === undefined ? {} : { plan }),
-    waves: waves.map((wave, index) => waveView(rollout, progress, wave, index, now)),
+    waves: waves.map((wave, index) => waveView(rollout, progress, wave, index, readsSite, now)),
     counts: countsOf(forward),
     ...(back.length === 0 ? {} : { back: countsOf(back) }),
   };
 }
 
-function waveView(rollout: Rollout, progress: Progress, wave: Wave, index: number, now: number) {
+function waveView(rollout: Rollout, progress: Progress, wave: Wave, index: number, readsSite: ReadsSite, now: number) {
   const { name, devices, status, since, openedAt, bakeUntil } = wave;
   const tallies = progress.tallies.filter((tally) => tally.direction === 'forward' && tally.wave === index);
   const counts = countsOf(tallies);
@@ -59,7 +70,7 @@ function waveView(rollout: Rollout, progress: Progress, wave: Wave, index: numbe
     name,
     devices,
     state: status.state,
-    words: waveWords(rollout, wave, index),
+    words: withoutOtherSites(waveWords(rollout, wave, index), readsSite),
     ...(since === undefined ? {} : { since }),
     ...(openedAt === undefined ? {} : { openedAt }),
     ...(status.state === 'window-wait' ? { opensAt: status.until } : {}),
@@ -67,13 +78,20 @@ function waveView(rollout: Rollout, progress: Progress, wave: Wave, index: numbe
     ...counts,
     /** In the plan, and not begun. */
     planned: Math.max(0, devices - begun),
-    ...(open ? { gate: gateView(rollout, progress, wave, index, now) } : {}),
+    ...(open ? { gate: gateView(rollout, progress, wave, index, readsSite, now) } : {}),
     cleanExcludes: worstShareAfter(devices),
   };
 }
 
 /** What the gate of an open wave has seen, what it says, and what it misses. */
-function gateView({ definition }: Rollout, { tallies, control }: Progress, wave: Wave, index: number, now: number) {
+function gateView(
+  { definition }: Rollout,
+  { tallies, control }: Progress,
+  wave: Wave,
+  index: number,
+  readsSite: ReadsSite,
+  now: number,
+) {
   const settings = definition.waves[index]?.gate;
   if (settings === undefined) return undefined;
   const evidence = evidenceOfWave(wave, index, tallies, control.get(index) ?? []);
@@ -83,7 +101,7 @@ function gateView({ definition }: Rollout, { tallies, control }: Progress, wave:
   return {
     verdict,
     reason,
-    words,
+    words: withoutOtherSites(words, readsSite),
     seen: failures.tally,
     silence: silence.tally,
     allWaves: pooled.tally,
@@ -93,13 +111,14 @@ function gateView({ definition }: Rollout, { tallies, control }: Progress, wave:
     failuresToStop: failures.failuresToStop,
     position: failures.position,
     strata: Object.entries(evidence.strata)
+      .filter(([stratum]) => isVisible(stratum, readsSite))
       .map(([stratum, tally]) => ({
         stratum,
         ...tally,
         stops: strata.some((other) => other.stratum === stratum),
       }))
-      .sort((a, b) => b.failure - a.failure || (a.stratum < b.stratum ? -1 : 1)),
-    control: judgement.control.findings,
+      .sort((a, b) => b.failure + b.silent - (a.failure + a.silent) || (a.stratum < b.stratum ? -1 : 1)),
+    control: judgement.control.findings.filter(({ stratum }) => isVisible(stratum, readsSite)),
   };
 }
 

@@ -11,6 +11,7 @@ import { permitOf, type Rollout } from '../rollout.ts';
 import { getRollout } from '../rollout-store.ts';
 import { type Admission, type Admitted, admit, relook, unitBudget } from './admission.ts';
 import { asked } from './admission-round.ts';
+import { withinFencePart } from './fence-store.ts';
 import { type Away, countOfClass, type SparesPlace, settleAway, takeSparePart } from './spares-store.ts';
 
 /** Both tables. */
@@ -51,7 +52,7 @@ const mostTries = 4;
 /**
  * The moment of truth of a rollout: whether this device may be activated now. Rollout, wave, spares and what this very
  * check-in says of the device's use are looked at together; then one transaction takes the spare, begins the activation
- * and hands the command over, or nothing of it happens. A device that was let in and asks again gets it again.
+ * and hands the command over, or nothing of it happens: also when the rollout was paused in between. A device that was let in and asks again gets it again.
  *
  * Requests: the execution, the rollout, the unit's spares, how many devices the unit has, the transaction.
  */
@@ -115,6 +116,7 @@ async function tryToAdmit(tables: AdmissionTables, handOut: ActivationHandOut): 
   ]);
   const stored = handOut.handedOut(decision);
   const parts = [
+    withinFencePart(tables.directory, rollout.id, place, rollout.version),
     takeSparePart(tables.directory, place, device.id, `rollout ${rollout.id}`, budget, new Date(now)),
     ...(stored === command ? [] : [changePart(tables.devices, command, stored)]),
   ];

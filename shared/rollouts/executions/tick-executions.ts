@@ -4,13 +4,14 @@ import { readQueue } from '../../commands/store.ts';
 import { cancelCommand } from '../../commands/writer.ts';
 import { ClinicalState, type Device, Lifecycle } from '../../devices/device.ts';
 import { devicePartition } from '../../devices/keys.ts';
-import { getDevice } from '../../devices/store.ts';
+import { getDevice, getReport } from '../../devices/store.ts';
 import { ProblemError } from '../../http/problem.ts';
 import { readAway, type SparesPlace } from '../admission/spares-store.ts';
 import { type Engine, engineActor } from '../engine.ts';
 import { inParallel } from '../in-parallel.ts';
 import type { ExecutionGroup } from '../keys.ts';
-import type { Rollout } from '../rollout.ts';
+import { installedVersion } from '../plan/installed-version.ts';
+import type { Artifact, Rollout } from '../rollout.ts';
 import { changeExecution } from './change-execution.ts';
 import { deadlineOf, defaultLimits, type Execution, FailureClass, isFinal, mustGoBack } from './execution.ts';
 import { getExecuted, getExecution, listExecutions, type StoredExecution } from './execution-store.ts';
@@ -173,12 +174,17 @@ const working: ReadonlySet<ClinicalState> = new Set([ClinicalState.Idle, Clinica
 
 /**
  * Whether a device that was given up is back: it was seen after that, and says itself that it works; or it has left the
- * unit, which does not count on it any more. After a safety event no word of the device is enough: a person looks at it.
+ * unit, which does not count on it any more. One that fell silent has never said what became of its activation, and may
+ * begin with it any time: that it is idle is not enough, its inventory must show that it is through. After a safety event
+ * no word of the device is enough: a person looks at it.
+ *
+ * @param shows whether an inventory from after it was let in shows what it was to have
  */
-export function isBack(execution: Execution, device: Device | undefined): boolean {
+export function isBack(execution: Execution, device: Device | undefined, shows: boolean): boolean {
   const { status, since, siteId, unitId } = execution;
   if (device?.lifecycle !== Lifecycle.Enrolled || device.siteId !== siteId || device.unitId !== unitId) return true;
   if (status.state === 'failed' && status.class === FailureClass.Safety) return false;
+  if (status.state === 'timed-out' && !shows) return false;
   const seen = device.lastSeenAt !== undefined && Date.parse(device.lastSeenAt) > Date.parse(since);
   return seen && device.clinical !== undefined && working.has(device.clinical.state);
 }
@@ -196,9 +202,26 @@ export async function returnDevices(
     const execution = await getExecution(engine.devices, deviceId, artifactKind);
     if (execution === undefined || !isFinal(execution) || !execution.outOfService) continue;
     const ended = await asItFailed(engine, execution);
-    if (!isBack(ended, await getDevice(engine.devices, deviceId))) continue;
+    const [device, inventory] = await Promise.all([
+      getDevice(engine.devices, deviceId),
+      getReport(engine.devices, deviceId, 'inventory'),
+    ]);
+    if (!isBack(ended, device, showsResult(execution, inventory))) continue;
     await changeExecution(engine, execution, { kind: 'returned' }, now);
   }
+}
+
+/** Whether what a device reported after it was let in is what it was to have: the new version, or on its way back another one. */
+export function showsResult(
+  { activatedAt, artifactKind, artifact, direction }: StoredExecution,
+  inventory: Awaited<ReturnType<typeof getReport>>,
+): boolean {
+  if (inventory === undefined || activatedAt === undefined || !(Date.parse(inventory.at) > Date.parse(activatedAt))) {
+    return false;
+  }
+  const installed = installedVersion(inventory.report, { kind: artifactKind as Artifact['kind'], name: artifact.name });
+  if (installed === undefined) return false;
+  return direction === 'back' ? installed !== artifact.version : installed === artifact.version;
 }
 
 /** A way back that ended otherwise does not undo that the device had a safety event on its way forward. */

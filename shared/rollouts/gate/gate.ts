@@ -2,6 +2,7 @@ import { type Comparison, type ControlResult, compareWithControl } from './contr
 import { type Interval, wilsonInterval } from './intervals.ts';
 import {
   defaultTest,
+  type StratumTally,
   sequentialTest,
   successesUntil,
   type Tally,
@@ -52,8 +53,8 @@ export interface WaveEvidence {
   readonly silence: Tally;
   /** The same of all waves until now, this one included. */
   readonly pooled: { readonly reported: Tally; readonly silence: Tally };
-  /** The wave's `reported` by site, by hardware revision and by unit type: `hardware:B`, `site:s-…`, `unit-type:T2`. */
-  readonly strata: Readonly<Record<string, Tally>>;
+  /** The wave's devices by site, by hardware revision and by unit type: `hardware:B`, `site:s-…`, `unit-type:T2`. */
+  readonly strata: Readonly<Record<string, StratumTally>>;
   readonly safety: readonly SafetyEvent[];
   readonly control: readonly Comparison[];
   /** Until when it bakes, milliseconds since the epoch; undefined when the bake has not begun. */
@@ -87,8 +88,12 @@ export interface GateJudgement {
   readonly pooled: TestResult;
   /** Share of failures of this wave, for people. */
   readonly interval: Interval;
-  /** The strata whose own test stops. */
-  readonly strata: readonly { readonly stratum: string; readonly test: TestResult }[];
+  /** The strata whose own test stops, and of what. */
+  readonly strata: readonly {
+    readonly stratum: string;
+    readonly of: 'failures' | 'silence';
+    readonly test: TestResult;
+  }[];
   readonly control: ControlResult;
 }
 
@@ -107,13 +112,7 @@ export function judge(evidence: WaveEvidence, settings: GateSettings, now: numbe
   const silence = sequentialTest(evidence.silence, settings.silence);
   const pooled = sequentialTest(evidence.pooled.reported, settings.failures);
   const pooledSilence = sequentialTest(evidence.pooled.silence, settings.silence);
-  const names = Object.keys(evidence.strata);
-  // One of many strata is always the worst: each gets its part of alpha.
-  const strict = { ...settings.failures, alpha: settings.failures.alpha / Math.max(1, names.length) };
-  const strata = Object.entries(evidence.strata)
-    .map(([stratum, tally]) => ({ stratum, test: sequentialTest(tally, strict) }))
-    .filter(({ test }) => test.verdict === Verdict.Stop)
-    .sort((a, b) => b.test.evidence - a.test.evidence);
+  const strata = strataThatStop(evidence.strata, settings);
   const control = compareWithControl(evidence.control, settings.controlAlpha);
   const say = (verdict: Verdict, reason: GateReason, words: string): GateJudgement => ({
     ...{ verdict, reason, words, failures, silence, pooled, strata, control },
@@ -128,13 +127,13 @@ export function judge(evidence: WaveEvidence, settings: GateSettings, now: numbe
       `${event.deviceId}: ${safetyWords[event.kind]} One such event stops.`,
     );
   }
-  if (failures.verdict === Verdict.Stop) return say(Verdict.Stop, GateReason.Failures, stopWords(failures, 'failed'));
+  if (failures.verdict === Verdict.Stop) return say(Verdict.Stop, GateReason.Failures, stopWords(failures, 'failures'));
   if (silence.verdict === Verdict.Stop) {
-    return say(Verdict.Stop, GateReason.Silence, stopWords(silence, 'did not report after the activation'));
+    return say(Verdict.Stop, GateReason.Silence, stopWords(silence, 'silence'));
   }
   const [worst] = strata;
   if (worst !== undefined) {
-    return say(Verdict.Hold, GateReason.Stratum, `${worst.stratum}: ${stopWords(worst.test, 'failed')}`);
+    return say(Verdict.Hold, GateReason.Stratum, `${worst.stratum}: ${stopWords(worst.test, worst.of)}`);
   }
   const [finding] = control.findings;
   if (finding !== undefined) return say(Verdict.Hold, GateReason.Control, controlWords(finding));
@@ -150,6 +149,24 @@ export function judge(evidence: WaveEvidence, settings: GateSettings, now: numbe
   return say(Verdict.Promote, GateReason.Good, goodWords(failures, pooled));
 }
 
+/** The strata that would stop by themselves, the clearest first: by devices that fail, or that fall silent. */
+function strataThatStop(strata: WaveEvidence['strata'], { failures, silence }: GateSettings): GateJudgement['strata'] {
+  const entries = Object.entries(strata);
+  // One of many strata is always the worst: each gets its part of alpha.
+  const strict = (test: TestSettings) => ({ ...test, alpha: test.alpha / Math.max(1, entries.length) });
+  return entries
+    .flatMap(([stratum, { success, failure, silent }]) => [
+      { stratum, of: 'failures' as const, test: sequentialTest({ success, failure }, strict(failures)) },
+      {
+        stratum,
+        of: 'silence' as const,
+        test: sequentialTest({ success: success + failure, failure: silent }, strict(silence)),
+      },
+    ])
+    .filter(({ test }) => test.verdict === Verdict.Stop)
+    .sort((a, b) => b.test.evidence - a.test.evidence);
+}
+
 const safetyWords: Readonly<Record<SafetyEvent['kind'], string>> = {
   'not-returned-to-service': 'did not return to service.',
   'alarm-path-lost': 'lost the path of its alarms.',
@@ -160,9 +177,12 @@ const percent = (share: number): string => `${Number((share * 100).toPrecision(3
 
 const totalOf = ({ success, failure }: Tally): number => success + failure;
 
-function stopWords({ tally, settings }: TestResult, what: string): string {
+const whatHappened = { failures: 'failed', silence: 'did not report after the activation' } as const;
+
+/** Why it stops, with the numbers, for people. */
+export function stopWords({ tally, settings }: TestResult, of: keyof typeof whatHappened): string {
   const { p0, p1 } = settings;
-  return `${tally.failure} of ${totalOf(tally)} devices ${what}: too many for ${percent(p0)}, as expected at ${percent(p1)} or more.`;
+  return `${tally.failure} of ${totalOf(tally)} devices ${whatHappened[of]}: too many for ${percent(p0)}, as expected at ${percent(p1)} or more.`;
 }
 
 /** What is missing until this promotes; undefined when nothing is. */

@@ -11,10 +11,12 @@ import { listSiteSummaries, type StoredRollout } from '../rollout-store.ts';
 import { bakeEnd } from './bake.ts';
 import type { Comparison } from './control.ts';
 import { getControl } from './control-store.ts';
-import { type GateJudgement, GateReason, judge, type WaveEvidence } from './gate.ts';
+import { type GateJudgement, GateReason, judge, stopWords, type WaveEvidence } from './gate.ts';
 import type { TestResult } from './sprt.ts';
-import { evidenceFrom, type WaveTally } from './tally.ts';
+import { evidenceFrom, seenOfWave, type WaveTally } from './tally.ts';
 import { listTallies } from './tally-store.ts';
+import { watch } from './watch.ts';
+import { listMarks, putMark } from './watch-store.ts';
 import { isPassed, type Wave } from './wave.ts';
 
 /** The wave that is under way: the first that is not passed, once it has begun. */
@@ -69,7 +71,8 @@ export const evidenceOfWave = (
 });
 
 /**
- * Judges the wave that is under way by the tallies, and does what the gate says: bake, promote, hold or stop. The
+ * Judges the wave that is under way by the tallies, and does what the gate says: bake, promote, hold or stop. The devices
+ * that come after their wave had shown enough are watched on, also when the last wave is promoted: they stop it too. The
  * decision, its words and its numbers are in the audit record of the change.
  *
  * @returns the rollout as it is afterwards; undefined when there is none
@@ -83,16 +86,16 @@ async function judgementOf(
   rollout: StoredRollout,
   now: Date,
 ): Promise<WantedChange | undefined> {
+  // What was stopped never goes forward again, so nothing is left to judge.
+  if (rollout.stopped !== undefined || !judgedStates.has(rollout.state)) return undefined;
+  const tallies = await listTallies(directory, rollout.id, 'forward');
+  const alarm = await watchLater(directory, rollout, tallies, now);
+  if (alarm !== undefined) return alarm;
   const index = openWave(rollout);
   const wave = index === undefined ? undefined : rollout.waves[index];
   const definition = index === undefined ? undefined : rollout.definition.waves[index];
   if (index === undefined || wave === undefined || definition === undefined) return undefined;
-  // What was stopped never goes forward again, so nothing is left to judge.
-  if (rollout.stopped !== undefined || (rollout.state !== 'running' && rollout.state !== 'paused')) return undefined;
-  const [tallies, control] = await Promise.all([
-    listTallies(directory, rollout.id, 'forward'),
-    getControl(directory, rollout.id, index),
-  ]);
+  const control = await getControl(directory, rollout.id, index);
   let read: Promise<SiteSummary[]> | undefined;
   /** Of a large network these are a megabyte or two, and most judgements need none of it. */
   const summaries = () => {
@@ -118,6 +121,43 @@ async function judgementOf(
     isNews: (after) => isNews(wave, after.waves[index]),
     parts: (after) => alertsOf(directory, rollout, after, index, now),
   };
+}
+
+/** States in which what devices report may stop the rollout: also while it is watched after its last wave. */
+const judgedStates: ReadonlySet<Rollout['state']> = new Set(['running', 'paused', 'soaking']);
+
+/** Looks at the devices of each wave that came after it had shown enough. @returns the stop that they lead to, if any */
+async function watchLater(
+  directory: Table,
+  rollout: StoredRollout,
+  tallies: readonly WaveTally[],
+  now: Date,
+): Promise<WantedChange | undefined> {
+  const watched = rollout.waves.flatMap(({ status, bakeUntil }, wave) =>
+    status.state === 'promoted' || bakeUntil !== undefined ? [wave] : [],
+  );
+  if (watched.length === 0) return undefined;
+  const marks = await listMarks(directory, rollout.id);
+  const devices = rollout.waves.reduce((sum, wave) => sum + wave.devices, 0);
+  for (const wave of watched) {
+    const [definition, name] = [rollout.definition.waves[wave], rollout.waves[wave]?.name];
+    if (definition === undefined) continue;
+    const seen = seenOfWave(tallies, wave);
+    const mark = marks.get(wave);
+    const { alarm, mark: next, ...tests } = watch(seen, mark ?? seen, definition.gate, devices);
+    if (alarm !== undefined) {
+      const words = `"${name}", after it had shown enough: ${stopWords(tests[alarm], alarm)}`;
+      return {
+        event: { kind: 'alarm', wave, words },
+        grounds: { wave, reason: alarm, failures: testOf(tests.failures), silence: testOf(tests.silence) },
+        parts: (after) => [alertPart(directory, rolloutAlert(AlertKind.RolloutStopped, after, alarm, { wave }), now)],
+      };
+    }
+    if (mark === undefined || next.reported !== mark.reported || next.silence !== mark.silence) {
+      await putMark(directory, rollout.id, wave, next);
+    }
+  }
+  return undefined;
 }
 
 /** Until when a wave bakes if that begins now: past a change of shifts at each of its places. */
@@ -159,7 +199,7 @@ const groundsOf = ({ verdict, reason, failures, silence, pooled, interval, strat
   silence: testOf(silence),
   pooled: testOf(pooled),
   interval,
-  ...(strata.length === 0 ? {} : { strata: strata.map(({ stratum, test }) => ({ stratum, ...testOf(test) })) }),
+  ...(strata.length === 0 ? {} : { strata: strata.map(({ stratum, of, test }) => ({ stratum, of, ...testOf(test) })) }),
   ...(control.findings.length === 0 ? {} : { control: control.findings }),
 });
 

@@ -4,6 +4,11 @@ export interface Tally {
   readonly failure: number;
 }
 
+/** The same of a part of the devices, with those that fell silent after their activation, which are in neither. */
+export interface StratumTally extends Tally {
+  readonly silent: number;
+}
+
 /** The question of a sequential test, and how often it may answer wrongly. All between 0 and 1. */
 export interface TestSettings {
   /** The share of failures that is still good. */

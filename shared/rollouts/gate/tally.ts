@@ -1,6 +1,7 @@
 import { type Execution, evidenceOf } from '../executions/execution.ts';
 import type { WaveEvidence } from './gate.ts';
-import type { Tally } from './sprt.ts';
+import type { StratumTally, Tally } from './sprt.ts';
+import type { Seen } from './watch.ts';
 
 /** Counts of the devices of a wave at a site. */
 export interface WaveTally {
@@ -16,8 +17,8 @@ export interface WaveTally {
   readonly reported: Tally;
   /** Devices that reported in time, and devices that stayed silent after their activation. */
   readonly silence: Tally;
-  /** `reported` by hardware revision and by type of unit: `hardware:B`, `unit-type:T2`. */
-  readonly strata: Readonly<Record<string, Tally>>;
+  /** The same by hardware revision and by type of unit: `hardware:B`, `unit-type:T2`. */
+  readonly strata: Readonly<Record<string, StratumTally>>;
 }
 
 /** What the tallies know of an execution. */
@@ -75,15 +76,11 @@ function sumOf(changes: readonly (readonly [string, number])[]): TallyDelta {
 function countsOf({ state, reason, evidence }: Counted, stratum: string): string[] {
   const names = [`state:${state}`];
   if (reason !== undefined) names.push(`reason:${reason}`);
-  if (evidence === 'silent') return [...names, 'silence:failure'];
   if (evidence === undefined) return names;
-  return [
-    ...names,
-    `reported:${evidence}`,
-    // Whoever reports a failure has reported.
-    'silence:success',
-    ...strataOf(stratum).map((name) => `stratum:${name}:${evidence}`),
-  ];
+  names.push(...strataOf(stratum).map((name) => `stratum:${name}:${evidence}`));
+  if (evidence === 'silent') return [...names, 'silence:failure'];
+  // Whoever reports a failure has reported.
+  return [...names, `reported:${evidence}`, 'silence:success'];
 }
 
 /** The strata of `<hardware revision>/<unit type>`. A revision is what the maker writes, so it may hold a stroke. */
@@ -103,11 +100,11 @@ export function tallyFrom(
         .filter(([name, count]) => name.startsWith(prefix) && count !== 0)
         .map(([name, count]) => [name.slice(prefix.length), count]),
     );
-  const strata: Record<string, Tally> = {};
+  const strata: Record<string, StratumTally> = {};
   for (const [name, count] of Object.entries(under('stratum:'))) {
     const end = name.lastIndexOf(':');
     const stratum = name.slice(0, end);
-    strata[stratum] = { ...(strata[stratum] ?? nothing), [name.slice(end + 1)]: count };
+    strata[stratum] = { ...(strata[stratum] ?? nobody), [name.slice(end + 1)]: count };
   }
   return {
     ...key,
@@ -120,6 +117,7 @@ export function tallyFrom(
 }
 
 const nothing: Tally = { success: 0, failure: 0 };
+const nobody: StratumTally = { ...nothing, silent: 0 };
 
 const sum = (tallies: readonly Tally[]): Tally =>
   tallies.reduce(
@@ -138,16 +136,28 @@ export function evidenceFrom(
   const forward = tallies.filter(({ direction }) => direction === 'forward');
   const own = forward.filter((tally) => tally.wave === wave);
   const until = forward.filter((tally) => tally.wave <= wave);
-  const strata = new Map<string, Tally[]>();
-  const count = (name: string, tally: Tally) => strata.set(name, [...(strata.get(name) ?? []), tally]);
-  for (const { siteId, reported, strata: parts } of own) {
-    if (reported.success + reported.failure > 0) count(`site:${siteId}`, reported);
+  const strata = new Map<string, StratumTally[]>();
+  const count = (name: string, tally: StratumTally) => strata.set(name, [...(strata.get(name) ?? []), tally]);
+  for (const { siteId, reported, silence, strata: parts } of own) {
+    const site = { ...reported, silent: silence.failure };
+    if (site.success + site.failure + site.silent > 0) count(`site:${siteId}`, site);
     for (const [name, tally] of Object.entries(parts)) count(name, tally);
   }
   return {
     reported: sum(own.map(({ reported }) => reported)),
     silence: sum(own.map(({ silence }) => silence)),
     pooled: { reported: sum(until.map(({ reported }) => reported)), silence: sum(until.map(({ silence }) => silence)) },
-    strata: Object.fromEntries([...strata].map(([name, parts]) => [name, sum(parts)])),
+    strata: Object.fromEntries(
+      [...strata].map(([name, parts]) => [
+        name,
+        { ...sum(parts), silent: parts.reduce((all, { silent }) => all + silent, 0) },
+      ]),
+    ),
   };
+}
+
+/** What was seen of a wave's devices on their way forward, until now. */
+export function seenOfWave(tallies: readonly WaveTally[], wave: number): Seen {
+  const own = tallies.filter((tally) => tally.direction === 'forward' && tally.wave === wave);
+  return { reported: sum(own.map(({ reported }) => reported)), silence: sum(own.map(({ silence }) => silence)) };
 }

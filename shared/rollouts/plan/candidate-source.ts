@@ -20,7 +20,10 @@ const pageSize = 300;
  * All devices of the selected sites, site by site, those without a site last. Those that cannot be selected come too,
  * since they count in their units, but nobody reads more of them than the list says.
  */
-export function candidateSource(tables: FleetTables, { artifact, selection }: RolloutDefinition): CandidateSource {
+export function candidateSource(
+  tables: FleetTables,
+  { artifact, selection, advisories }: RolloutDefinition,
+): CandidateSource {
   const places = new PlaceStore(tables.directory, tables.devices);
 
   async function* ofSite(siteId: string | undefined, tiers: Tiers): AsyncGenerator<Candidate> {
@@ -29,7 +32,9 @@ export function candidateSource(tables: FleetTables, { artifact, selection }: Ro
       const facts = await readFleet(tables.devices, selected, artifact.kind);
       for (const listed of page) {
         const known = facts.get(listed.id);
-        yield known === undefined ? listedCandidate(listed, tiers) : candidateOf(listed, known, tiers, artifact);
+        yield known === undefined
+          ? listedCandidate(listed, tiers)
+          : candidateOf(listed, known, tiers, artifact, advisories);
       }
     }
   }

@@ -2,6 +2,7 @@ import { Compliance } from '../../compliance/assess.ts';
 import { type Device, type DeviceClass, type DeviceId, Lifecycle } from '../../devices/device.ts';
 import type { AcuityTier } from '../../places/place.ts';
 import { type Execution, isFinal } from '../executions/execution.ts';
+import { type Advisory, isOpenOn } from './advisory.ts';
 import { type Installable, installedVersion } from './installed-version.ts';
 import type { Candidate, Selection } from './selection.ts';
 
@@ -61,17 +62,19 @@ export function candidateOf(
   { device, inventory, execution }: DeviceFacts,
   tiers: Tiers,
   artifact: Installable,
+  advisories: readonly Advisory[] = [],
 ): Candidate {
   const model = device.model ?? textOf(inventory?.['model']);
   const hardwareRevision = textOf(inventory?.['hardwareRevision'])?.slice(0, longestRevision);
   const version = installedVersion(inventory, artifact);
+  const said = { ...(model === undefined ? {} : { model }), ...(version === undefined ? {} : { version }) };
   return {
     ...listedCandidate(listed, tiers),
-    ...(model === undefined ? {} : { model }),
+    ...said,
     ...(hardwareRevision === undefined ? {} : { hardwareRevision }),
-    ...(version === undefined ? {} : { version }),
     tags: tagsOf(device),
     riskScore: riskScores[device.compliance ?? Compliance.Unknown],
+    ...(advisories.some((advisory) => isOpenOn(advisory, said)) ? { openAdvisory: true } : {}),
     ...(execution === undefined || isFinal(execution) ? {} : { busyWith: execution.rolloutId }),
   };
 }

@@ -6,7 +6,7 @@ import type { Candidate } from './selection.ts';
 export const RolloutOrder = {
   /** The pilot places, then by lot. */
   PilotFirst: 'pilot-first',
-  /** The same waves, and in each of them the devices with an open advisory and a high risk before the others. */
+  /** The same waves, and in each of them the devices with an open advisory, a high risk, or a unit at high risk before the others. */
   RiskFirst: 'risk-first',
 } as const;
 export type RolloutOrder = (typeof RolloutOrder)[keyof typeof RolloutOrder];
@@ -20,10 +20,18 @@ export function lotOf(rolloutId: string, id: string): number {
   return Number.parseInt(hash('sha256', rolloutId + id, 'hex').slice(0, 12), 16);
 }
 
-/** How much a device is at risk, as one number that is compared only: an open advisory, then its score, then its unit's. */
-export function riskOf({ openAdvisory, riskScore = 0, unitRiskScore = 0 }: Candidate): number {
-  return (openAdvisory === true ? 1_000_000 : 0) + Math.round(riskScore) * 1_000 + Math.round(unitRiskScore);
+/**
+ * How much a device is at risk, as one number that is compared only: an open advisory, then its score, then its unit's.
+ *
+ * @param unitScore 0 to 100
+ */
+export function riskOf({ openAdvisory, riskScore = 0 }: Candidate, unitScore = 0): number {
+  return (openAdvisory === true ? 1_000_000 : 0) + Math.round(riskScore) * 1_000 + Math.round(unitScore);
 }
+
+/** What a device adds to the score of its unit, 0 to 100: one with an open advisory as much as any can. */
+export const scoreOf = ({ openAdvisory, riskScore = 0 }: Candidate): number =>
+  openAdvisory === true ? 100 : riskScore;
 
 /** A device with its lot. */
 export interface Drawn {

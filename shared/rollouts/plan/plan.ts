@@ -50,7 +50,11 @@ export const noSite = '';
  * @throws Error when the devices of a site do not come in a row
  */
 export async function* planSites(request: PlanRequest, source: CandidateSource): AsyncGenerator<SitePlan> {
-  const takes = resolveScopes(request, await surveyUnits(request, source()));
+  const units = await surveyUnits(request, source());
+  const resolved: Resolved = {
+    takes: resolveScopes(request, units),
+    scores: new Map(units.map(({ siteId, unitId, score }) => [`${siteId}/${unitId}`, score])),
+  };
   const planned = new Set<string>();
   let siteId: string | undefined;
   let devices: Candidate[] = [];
@@ -58,7 +62,7 @@ export async function* planSites(request: PlanRequest, source: CandidateSource):
   for await (const device of source()) {
     const place = device.siteId ?? noSite;
     if (place !== siteId) {
-      if (siteId !== undefined) yield planSite(request, takes, { siteId, devices, present });
+      if (siteId !== undefined) yield planSite(request, resolved, { siteId, devices, present });
       if (planned.has(place)) throw new Error(`The devices of site ${place} do not come in a row.`);
       planned.add(place);
       siteId = place;
@@ -71,7 +75,14 @@ export async function* planSites(request: PlanRequest, source: CandidateSource):
     }
     if (isSelected(request.selection, device)) devices.push(device);
   }
-  if (siteId !== undefined) yield planSite(request, takes, { siteId, devices, present });
+  if (siteId !== undefined) yield planSite(request, resolved, { siteId, devices, present });
+}
+
+/** What the first look at all devices came to. */
+interface Resolved {
+  readonly takes: readonly Takes[];
+  /** Of units with devices that take part, by `<site>/<unit>`. */
+  readonly scores: ReadonlyMap<string, number>;
 }
 
 /** The devices of a site that are selected, and how many there are by unit and class, selected or not. */
@@ -89,13 +100,19 @@ interface Eligible extends Drawn {
   readonly class: DeviceClass;
 }
 
-function planSite(request: PlanRequest, takes: readonly Takes[], { siteId, devices, present }: SiteDevices): SitePlan {
+function planSite(
+  request: PlanRequest,
+  { takes, scores }: Resolved,
+  { siteId, devices, present }: SiteDevices,
+): SitePlan {
   const ineligible: { id: DeviceId; reason: Ineligibility }[] = [];
   const eligible: Eligible[] = [];
   for (const device of devices) {
     const reason = ineligibilityOf(device, request.target, request.selection.versions);
-    if (reason === undefined && device.unitId !== undefined) eligible.push(draw(request, device, device.unitId));
-    else if (reason !== undefined) ineligible.push({ id: device.id, reason });
+    if (reason === undefined && device.unitId !== undefined) {
+      eligible.push(draw(request, device, device.unitId, scores.get(`${siteId}/${device.unitId}`)));
+    }
+    if (reason !== undefined) ineligible.push({ id: device.id, reason });
   }
   const waves: PlannedDevice[][] = takes.map(() => []);
   for (const { device, standing } of standings(eligible)) {
@@ -105,14 +122,14 @@ function planSite(request: PlanRequest, takes: readonly Takes[], { siteId, devic
   return { siteId, waves, ineligible, units: loadsOf(waves, present), digest: digestOf(siteId, waves) };
 }
 
-function draw(request: PlanRequest, device: Candidate, unitId: string): Eligible {
+function draw(request: PlanRequest, device: Candidate, unitId: string, unitScore = 0): Eligible {
   return {
     id: device.id,
     unitId,
     class: device.class,
     stratum: `${device.hardwareRevision ?? 'unknown'}/${device.unitType}`,
     lot: lotOf(request.rolloutId, device.id),
-    risk: request.order === RolloutOrder.RiskFirst ? riskOf(device) : 0,
+    risk: request.order === RolloutOrder.RiskFirst ? riskOf(device, unitScore) : 0,
   };
 }
 

@@ -17,8 +17,6 @@ export interface Candidate {
   readonly tags?: readonly string[];
   /** 0 to 100; missing counts as 0. */
   readonly riskScore?: number;
-  /** 0 to 100, of the unit it stands in; missing counts as 0. */
-  readonly unitRiskScore?: number;
   /** Whether an advisory about it is open. */
   readonly openAdvisory?: boolean;
   /** The rollout of the same kind of artifact that it is in and has not finished. */

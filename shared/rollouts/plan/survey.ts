@@ -1,6 +1,6 @@
 import { cleanDevicesToPromote } from '../gate/sprt.ts';
 import type { WaveScope } from '../gate/wave-definition.ts';
-import { lotOf, RolloutOrder, riskOf } from './order.ts';
+import { lotOf, RolloutOrder, riskOf, scoreOf } from './order.ts';
 import type { PlanRequest } from './plan-request.ts';
 import { type Candidate, ineligibilityOf, isSelected } from './selection.ts';
 
@@ -12,6 +12,8 @@ export interface SurveyedUnit {
   readonly devices: number;
   /** The highest of its devices. */
   readonly risk: number;
+  /** The mean of its devices, 0 to 100. */
+  readonly score: number;
 }
 
 /** Which units have devices that take part. */
@@ -25,8 +27,11 @@ export async function surveyUnits(
     if (siteId === undefined || unitId === undefined || !isSelected(request.selection, device)) continue;
     if (ineligibilityOf(device, request.target, request.selection.versions) !== undefined) continue;
     const key = `${siteId}/${unitId}`;
-    const { devices = 0, risk = 0 } = units.get(key) ?? {};
-    units.set(key, { siteId, unitId, unitType, devices: devices + 1, risk: Math.max(risk, riskOf(device)) });
+    const { devices = 0, risk = 0, score = 0 } = units.get(key) ?? {};
+    units.set(key, {
+      ...{ siteId, unitId, unitType, devices: devices + 1, risk: Math.max(risk, riskOf(device)) },
+      score: (score * devices + scoreOf(device)) / (devices + 1),
+    });
   }
   return [...units.values()];
 }

@@ -425,10 +425,22 @@ describe('A rollout that runs', () => {
     });
     expect(await act('resumeRollout', hal, id)).toMatchObject({ status: 403 });
     expect(await act('resumeRollout', bea, id)).toMatchObject({ status: 200, body: { state: 'running' } });
-    expect(await act('skipRolloutSite', hal, id, { siteId: 's-nowhere', reason: 'x' })).toMatchObject({ status: 409 });
-    expect(await act('skipRolloutSite', hal, id, { siteId: north, reason: 'It moves.' })).toMatchObject({
-      body: { skippedSites: [north] },
+    expect(await act('skipRolloutSite', ada, id, { siteId: 's-nowhere', reason: 'x' })).toMatchObject({ status: 409 });
+    // Of the other site hal knows nothing.
+    expect(await act('skipRolloutSite', hal, id, { siteId: north, reason: 'x' })).toMatchObject({ status: 403 });
+    expect(await act('skipRolloutSite', hal, id, { siteId: 's-nowhere', reason: 'x' })).toMatchObject({ status: 403 });
+    expect(await act('skipRolloutSite', hal, id, { siteId: south, reason: 'It moves.' })).toMatchObject({
+      body: { skippedSites: [south] },
     });
+    // That another one was left out, too, he is told; which one, and why, is for those who may look at it.
+    expect(await act('skipRolloutSite', ada, id, { siteId: north, reason: 'It burns.' })).toMatchObject({
+      body: { skippedSites: [south, north] },
+    });
+    expect((await act('getRollout', hal, id)).body).toMatchObject({ skippedSites: [south] });
+    const lines = (await act('listRolloutTimeline', hal, id)).body['items'] as { words: string }[];
+    expect(lines[0]?.words).toBe('user:ada left out another site.');
+    expect(lines.map(({ words }) => words)).toContain(`user:hal left out site ${south}. Reason: It moves.`);
+    expect(JSON.stringify(lines)).not.toContain(north);
     expect(await act('abortRollout', hal, id, {})).toMatchObject({ status: 400 });
     expect(await act('abortRollout', hal, id, { reason: 'Over.' })).toMatchObject({ body: { state: 'aborting' } });
     const shown = JSON.stringify([await act('getRollout', ada, id), await act('listRolloutTimeline', ada, id)]);
@@ -446,6 +458,11 @@ describe('A rollout that runs', () => {
       status: 409,
       body: { detail: expect.stringContaining('has not touched') },
     });
+    // At another site somebody else stands beside it.
+    const [, elsewhere = ''] = fleet.ward;
+    await execution(id, elsewhere, { siteId: north, unitId: ward, wave: 1, status: { state: 'succeeded' } });
+    expect(await report(elsewhere)).toMatchObject({ status: 403 });
+    expect((await act('getRollout', ada, id)).body).toMatchObject({ state: 'running' });
     expect(await report(touched)).toMatchObject({
       status: 200,
       body: { state: 'paused', stopped: `${touched}: alarm-path-lost.`, paused: { by: 'safety' } },

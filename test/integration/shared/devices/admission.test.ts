@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
+import type { Table } from '../../../../shared/aws/dynamodb.ts';
 import type { StoredCommand } from '../../../../shared/commands/command.ts';
 import { getStoredCommand, listStoredCommands } from '../../../../shared/commands/store.ts';
 import { queueCommand } from '../../../../shared/commands/writer.ts';
@@ -23,6 +25,7 @@ import { rolloutBegin as start } from '../../../support/rollouts.ts';
 
 const siteId = `s-${'1'.repeat(26)}`;
 const minute = 60_000;
+const lost = { deviceId: 'd-7', kind: 'alarm-path-lost', at: new Date(start).toISOString() } as const;
 let devices: DevicesTable;
 
 beforeAll(async () => {
@@ -58,9 +61,31 @@ const free = (now: number): Partial<CheckInMessage> => ({
   posture: { battery: { percent: 90, charging: true } },
 });
 
-async function checkIn(device: Device, now: number, more: Partial<CheckInMessage> = free(now)) {
+/** The table, for somebody who is overtaken by others between what was read and what is written. */
+function beforeNextTransaction(table: Table, others: () => Promise<void>): Table {
+  let waiting: (() => Promise<void>) | undefined = others;
+  const client = new Proxy(table.client, {
+    get(target, name) {
+      if (name !== 'send') return Reflect.get(target, name);
+      return async (command: Parameters<typeof target.send>[0]) => {
+        const first = command instanceof TransactWriteCommand ? waiting : undefined;
+        if (first !== undefined) waiting = undefined;
+        await first?.();
+        return target.send(command);
+      };
+    },
+  });
+  return { ...table, client };
+}
+
+async function checkIn(
+  device: Device,
+  now: number,
+  more: Partial<CheckInMessage> = free(now),
+  table: Table = devices.table,
+) {
   const outcome = await serveCheckIn(
-    devices.table,
+    table,
     { caller: callerFor(device), message: message(now, more), receivedAt: now },
     { now: () => now, random: () => 0, ...gateMeans(devices.directory, () => now) },
   );
@@ -223,6 +248,41 @@ describe('an activation is handed out only when it is let in', () => {
     await change(rollout.id, { kind: 'resume' }, { kind: 'skip-site', siteId });
     expect(await checkIn(pump, start + minute)).toEqual([]);
     expect((await executionOf(pump)).status.state).toBe('armed');
+  });
+
+  test.each([
+    ['a pause', { kind: 'pause', by: 'operator', words: 'Two pumps beep.' }, 'Two pumps beep.'],
+    ['a site that is left out', { kind: 'skip-site', siteId }, 'The site is skipped.'],
+    ['a safety event', { kind: 'safety', event: lost }, 'd-7: alarm-path-lost.'],
+  ] as const)(
+    '%s holds also when it comes after the rollout was read and before it is let in',
+    async (_name, event, words) => {
+      const { pumps, place } = await ward(2, 0);
+      const [pump, other] = pumps as [Device, Device];
+      const rollout = await running();
+      await armedDevice(devices, rollout, pump, start);
+      await armedDevice(devices, rollout, other, start);
+      const overtaken = beforeNextTransaction(devices.table, () => change(rollout.id, event));
+      expect(await checkIn(pump, start, free(start), overtaken)).toEqual([]);
+      expect((await executionOf(pump)).status.state).toBe('armed');
+      expect(await readAway(devices.directory, place, new Date(start))).toEqual({});
+      expect((await commandsOf(pump))[0]?.decisions?.at(-1)).toMatchObject({
+        effect: 'defer',
+        ruleId: 'R10',
+        reason: words,
+      });
+    },
+  );
+
+  test('what only goes on in between holds nobody up', async () => {
+    const { pumps } = await ward(1, 0);
+    const [pump] = pumps as [Device];
+    const rollout = await running();
+    await armedDevice(devices, rollout, pump, start);
+    await change(rollout.id, { kind: 'pause', by: 'operator', words: 'Wait.' }, { kind: 'resume' });
+    const elsewhere: RolloutEvent = { kind: 'wave', wave: 0, event: { kind: 'windows-closed', until: start + minute } };
+    await change(rollout.id, elsewhere, { kind: 'wave', wave: 0, event: { kind: 'window-opened' } });
+    expect(await checkIn(pump, start)).toEqual(['activate-update']);
   });
 
   test('a device whose execution ended or was put off is treated as that says', async () => {

@@ -2,6 +2,7 @@ import { auditRecord } from '../../../../shared/audit/record.ts';
 import { weekdays } from '../../../../shared/places/calendar.ts';
 import { readAway } from '../../../../shared/rollouts/admission/spares-store.ts';
 import { putControl } from '../../../../shared/rollouts/gate/control-store.ts';
+import { gateFor } from '../../../../shared/rollouts/gate/gate.ts';
 import { backMachineName } from '../../../../shared/rollouts/machines/machine-names.ts';
 import { backBegins, dispatchBack } from '../../../../shared/rollouts/machines/roll-back-dispatch.ts';
 import { listWaits } from '../../../../shared/rollouts/machines/wait-store.ts';
@@ -237,6 +238,17 @@ describe('devices that do not go straight through', () => {
     await world.pass(2);
     expect((await world.execution(silent)).status).toEqual({ state: 'timed-out', stage: 'activating' });
     expect(await world.states()).toEqual({ failed: 1, 'timed-out': 1, staged: 1 });
+    // It is there again, idle, and says nothing of its activation: it may begin with it any time.
+    world.now += 61 * 60_000;
+    expect(await world.checkIn(silent)).toEqual([]);
+    await world.pass(1);
+    expect(await world.execution(silent)).toMatchObject({ outOfService: true });
+    // What runs on it shows that it is through, though its answer was lost.
+    world.now += 61 * 60_000;
+    await world.checkIn(silent, { inventory: { firmwareVersion: '9.5.0' } });
+    await world.pass(1);
+    expect(await world.execution(silent)).toMatchObject({ status: { state: 'timed-out' }, outOfService: false });
+    expect(await world.states()).toEqual({ failed: 1, 'timed-out': 1, armed: 1 });
   }, 120_000);
 
   test('that fell silent is back when it shows the new version, also when the rollout is over; a word alone shows nothing', async () => {
@@ -441,6 +453,45 @@ describe('a rollout that does not go well', () => {
     await world.pass(1);
     expect((await world.rollout()).state).toBe('aborted');
     expect(last(world)).toEqual({ step: 'finish', verdict: 'DONE' });
+  }, 120_000);
+
+  test('devices that fail after their wave was promoted stop it, when no gate waits for them any more', async () => {
+    // Two devices promote a wave.
+    const gate = gateFor(0.8);
+    const waves = [0, 1].map((index) => ({
+      ...{ name: index === 0 ? 'Lab' : 'Rest', bakeHours: 24, gate },
+      scope: index === 0 ? ({ kind: 'units', unitIds: ['u-none'] } as const) : ({ kind: 'rest' } as const),
+    }));
+    const units = [
+      { name: 'lab', pumps: 2, keep: 0, wave: 0 },
+      { name: 'ward', pumps: 5, keep: 2, wave: 1 },
+    ];
+    const world = await EngineWorld.begin(tables, units, { waves });
+    await world.dispatch(0);
+    await world.downloadAll();
+    await world.activateAll();
+    await world.pass(25 * hours);
+    await world.dispatch(1);
+    await world.downloadAll(1);
+    for (let count = 0; count < 2; count += 1) await world.activate(await world.first('armed', 1));
+    await world.pass(25 * hours);
+    expect(await world.rollout()).toMatchObject({ state: 'soaking', waves: [{}, { status: { state: 'promoted' } }] });
+    // The others are seen again, in use; an hour later they are free.
+    const late = (world.units[1]?.devices ?? []).slice(-3);
+    const clinical = { state: 'in-use', at: new Date(world.now).toISOString() } as const;
+    for (const device of late) expect(await world.checkIn(device, { clinical })).toEqual([]);
+    await world.pass(61);
+    for (let count = 0; count < 2; count += 1) {
+      expect(await world.activate(await world.first('armed', 1), 'install-failed')).toBe(true);
+    }
+    expect(await world.rollout()).toMatchObject({
+      ...{ state: 'paused', paused: { by: 'gate', from: 'soaking' } },
+      stopped: expect.stringMatching(/^"Rest", after it had shown enough: \d of \d devices failed/),
+    });
+    const { alerts, trail } = await world.told();
+    expect(alerts).toMatchObject([{ kind: 'rollout-stopped', details: { wave: 1, reason: 'failures' } }]);
+    expect(trail.filter(({ action }) => action === 'StopPromoted')).toHaveLength(1);
+    expect(await world.activate(await world.first('armed', 1))).toBe(false);
   }, 120_000);
 
   test('one device that lost its alarm path stops it, once, whatever comes twice', async () => {

@@ -44,6 +44,19 @@ describe('RolloutInput', () => {
     expect(lenient.waves[0]?.gate).toEqual({ ...defaultGate, failures: { ...defaultGate.failures, p1: 0.3 } });
   });
 
+  test('advisories are for an order by risk, and say what they affect in the words of a version range', () => {
+    const advisories = [{ id: 'ICSMA-27-045-01', models: ['Infuse LV-8'], versions: { below: '9.5.0' } }];
+    expect(validate(RolloutInput, { ...least, order: 'risk-first', advisories })).toMatchObject({ advisories });
+    expect(wrongWith({ ...least, advisories })).toEqual([
+      '/order must be risk-first: in another order advisories would change nothing',
+    ]);
+    const wrong = [{ id: '', versions: {} }];
+    expect(wrongWith({ ...least, order: 'risk-first', advisories: wrong })).toEqual([
+      '/advisories/0/id must not be empty',
+      '/advisories/0/versions must have from, below, or both',
+    ]);
+  });
+
   test('what was accepted is accepted again, as a client sends it back', () => {
     const once = validate(RolloutInput, {
       ...least,

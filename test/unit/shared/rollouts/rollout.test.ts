@@ -11,6 +11,7 @@ import {
   type Rollout,
   type RolloutDefinition,
   type RolloutEvent,
+  takesBack,
 } from '../../../../shared/rollouts/rollout.ts';
 import { arrowsOf } from '../../../support/pictures.ts';
 
@@ -75,6 +76,24 @@ const running = through(draft, [e.planned, e.submit, e.approve, e.start]);
 const permit = (rollout: Rollout, wave: number, siteId = 's-1', direction: 'forward' | 'back' = 'forward') =>
   permitOf(rollout, { wave, siteId, direction }).allowed;
 const states = (rollout: Rollout) => rollout.waves.map(({ status }) => status.state);
+
+describe('takesBack', () => {
+  const takes = (rollout: Rollout, event: RolloutEvent) => takesBack(rollout, through(rollout, [event]));
+
+  test('says it of whatever stops devices, and of nothing that lets more go on', () => {
+    const closed: RolloutEvent = { kind: 'wave', wave: 0, event: { kind: 'windows-closed', until: start + hour } };
+    for (const event of [e.pause, e.abort, e.rollBack, e.safety, e.skip, closed])
+      expect(takes(running, event)).toBe(true);
+    const [bakes, passes] = pass(0) as [RolloutEvent, RolloutEvent];
+    expect(takes(running, bakes)).toBe(false);
+    expect(takesBack(through(running, [bakes]), through(running, [bakes, passes], later))).toBe(false);
+    expect(takes(through(running, [e.pause]), e.resume)).toBe(false);
+    expect(takes(through(running, [e.pause]), e.abort)).toBe(false);
+    expect(takesBack(through(draft, [e.planned, e.submit, e.approve]), running)).toBe(false);
+    const back = through(running, [e.rollBack]);
+    expect(takes(back, { kind: 'rolled-back', unfinished: 0, failed: 0 })).toBe(true);
+  });
+});
 
 describe('approval', () => {
   const submitted = through(draft, [e.planned, e.submit]);
@@ -183,7 +202,7 @@ describe('waves', () => {
   });
 
   test('a finding holds the wave and lets nobody in', () => {
-    const strata = { 'hardware:B': { success: 0, failure: 4 } };
+    const strata = { 'hardware:B': { success: 0, failure: 4, silent: 0 } };
     const tally = { success: 400, failure: 4 };
     const silence = { success: 404, failure: 0 };
     const finding = judge(
@@ -201,6 +220,21 @@ describe('waves', () => {
     );
     const held = through(running, [{ kind: 'wave', wave: 0, event: judged(finding) }]);
     expect([states(held)[0], permit(held, 0)]).toEqual(['held', false]);
+  });
+
+  test('devices that fail after their wave was promoted stop it for good, also while it is watched after the last', () => {
+    const alarm: RolloutEvent = { kind: 'alarm', wave: 0, words: 'Many failed.' };
+    const soaking = through(running, [0, 1, 2, 3, 4].flatMap(pass), later);
+    expect(soaking.state).toBe('soaking');
+    for (const rollout of [running, soaking, through(running, [e.pause])]) {
+      const stopped = through(rollout, [alarm]);
+      expect(stopped).toMatchObject({ state: 'paused', paused: { by: 'gate' }, stopped: 'Many failed.' });
+      expect([permit(stopped, 0), refusal(stopped, e.resume)]).toEqual([false, 'not-allowed']);
+    }
+    const back = through(draftRollout('r-4', { ...definition, onStop: 'roll-back' }, 'user:ada', start), [
+      ...[e.planned, e.submit, e.approve, e.start, alarm],
+    ]);
+    expect(back.state).toBe('rolling-back');
   });
 
   test('a stop pauses the rollout for good', () => {

@@ -4,6 +4,7 @@ import { judge } from '../../../../shared/rollouts/gate/gate.ts';
 import { defaultWaves } from '../../../../shared/rollouts/gate/wave-definition.ts';
 import { advanceRollout, draftRollout, type Rollout, type RolloutEvent } from '../../../../shared/rollouts/rollout.ts';
 import { timelineEntry } from '../../../../shared/rollouts/timeline.ts';
+import { isVisible } from '../../../../shared/rollouts/visible.ts';
 
 const start = Date.parse('2027-03-01T03:00:00Z');
 const waves = defaultWaves(['u-lab']);
@@ -29,7 +30,7 @@ function trail(...steps: (readonly [actor: string, event: RolloutEvent, reason?:
     const record = changeRecord(rollout, next.value, event, changer, new Date(at));
     expect(record).toMatchObject({ pk: 'ROLLOUT#ro-1', resource: 'rollout/ro-1', outcome: 'allowed', actor });
     rollout = next.value;
-    return timelineEntry(record).words;
+    return timelineEntry(record, () => true)?.words ?? '';
   });
 }
 
@@ -112,17 +113,47 @@ test('what a person promoted, reported and aborted is told as theirs', () => {
   ]);
 });
 
+const record = (more: Partial<AuditRecord>): AuditRecord =>
+  auditRecord(
+    'ROLLOUT#ro-1',
+    { actor: 'user:x', action: 'ApproveRollout', resource: 'rollout/ro-1', outcome: 'allowed', ...more },
+    new Date(start),
+  );
+
 test('attempts that were refused say why, and what is not known is named', () => {
-  const record = (more: Partial<AuditRecord>): AuditRecord =>
-    auditRecord(
-      'ROLLOUT#ro-1',
-      { actor: 'user:x', action: 'ApproveRollout', resource: 'rollout/ro-1', outcome: 'allowed', ...more },
-      new Date(start),
-    );
-  expect(timelineEntry(record({ outcome: 'denied', reason: 'No policy permits it.' })).words).toBe(
+  expect(timelineEntry(record({ outcome: 'denied', reason: 'No policy permits it.' }), () => true)?.words).toBe(
     'user:x tried ApproveRollout and was denied: No policy permits it.',
   );
-  expect(timelineEntry(record({ action: 'PaintRollout', after: { waves: 'blue' } })).words).toBe(
+  expect(timelineEntry(record({ action: 'PaintRollout', after: { waves: 'blue' } }), () => true)?.words).toBe(
     'user:x PaintRollout.',
   );
+});
+
+describe('whoever may look at one site only', () => {
+  const [own, other] = [`s-${'a'.repeat(26)}`, `s-${'b'.repeat(26)}`];
+  const shown = (more: Partial<AuditRecord>) => timelineEntry(record(more), (siteId) => siteId === own)?.words;
+
+  test('is told that another one was left out, and that it stopped, but not what happened there', () => {
+    const skipped = { action: 'SkipSite', after: { state: 'running', site: other }, reason: 'It burns.' };
+    expect(shown({ ...skipped, siteId: other })).toBe('user:x left out another site.');
+    expect(shown({ ...skipped, siteId: own })).toContain('It burns.');
+    const harm = { action: 'ReportSafetyEvent', before: { state: 'running' }, reason: 'The nurse call stayed dark.' };
+    const after = { state: 'paused', deviceId: 'd-7', kind: 'alarm-path-lost' };
+    expect(shown({ ...harm, after, siteId: other })).toBe(
+      'user:x reported a safety event at another site. It is now paused.',
+    );
+  });
+
+  test('is not told of single devices there, nor of attempts', () => {
+    expect(shown({ action: 'ReturnDevice', siteId: other, after: { deviceId: 'd-7' } })).toBeUndefined();
+    expect(shown({ action: 'ReturnDevice', siteId: own, after: { deviceId: 'd-7' } })).toContain('d-7');
+    expect(shown({ action: 'SkipSite', siteId: other, outcome: 'denied' })).toBeUndefined();
+  });
+
+  test('reads what the gate says without the names of others', () => {
+    const waves = [{ name: 'The rest', state: 'held', words: `site:${other}: 4 of 5 devices failed.` }];
+    expect(shown({ action: 'JudgeWave', after: { waves } })).toContain('is held: another site: 4 of 5');
+    expect(isVisible(`site:${other}`, (siteId) => siteId === own)).toBe(false);
+    expect(['hardware:B', `site:${own}`, `${own}/B/T2`].every((of) => isVisible(of, (id) => id === own))).toBe(true);
+  });
 });

@@ -7,9 +7,10 @@ import {
   type SafetyEvent,
   type WaveEvidence,
 } from '../../../../../shared/rollouts/gate/gate.ts';
-import type { Tally } from '../../../../../shared/rollouts/gate/sprt.ts';
+import type { StratumTally, Tally } from '../../../../../shared/rollouts/gate/sprt.ts';
 
 const tally = (success: number, failure = 0): Tally => ({ success, failure });
+const stratum = (success: number, failure = 0, silent = 0): StratumTally => ({ success, failure, silent });
 const sum = (a: Tally, b: Tally): Tally => ({ success: a.success + b.success, failure: a.failure + b.failure });
 const bakeUntil = Date.parse('2027-03-01T00:00:00Z');
 
@@ -65,10 +66,19 @@ describe('judge', () => {
   });
 
   test('a stratum that fails holds the wave although the whole looks good', () => {
-    const strata = { 'hardware:A': tally(400), 'hardware:B': tally(1, 4) };
+    const strata = { 'hardware:A': stratum(400), 'hardware:B': stratum(1, 4) };
     const judgement = judge(evidence(tally(401, 4), { strata }), defaultGate, bakeUntil);
     expect(judgement).toMatchObject({ verdict: 'hold', reason: 'stratum', strata: [{ stratum: 'hardware:B' }] });
     expect(judgement.words).toMatch(/^hardware:B: 4 of 5 devices failed/);
+  });
+
+  test('so does one whose devices fall silent, which the whole is too large to show', () => {
+    const silent = { 'hardware:A': stratum(400, 0, 1), 'hardware:B': stratum(20, 0, 8) };
+    const quiet = evidence(tally(420), { silence: tally(420, 9), strata: silent });
+    const judgement = judge(quiet, defaultGate, bakeUntil);
+    expect(judgement).toMatchObject({ verdict: 'hold', strata: [{ stratum: 'hardware:B', of: 'silence' }] });
+    expect(judgement.words).toMatch(/^hardware:B: 8 of 28 devices did not report after the activation/);
+    expect(say({ ...quiet, strata: {} })).toEqual(['promote', GateReason.Good]);
   });
 
   test('harm that the installer calls a success holds the wave', () => {

@@ -80,7 +80,10 @@ describe('deltaOf', () => {
         expect(sum(Object.fromEntries(hardware.map(([name, of]) => [name, of.success + of.failure])))).toBe(
           success + failure,
         );
-        expect(tally.strata['unit-type:T2'] ?? { success: 0, failure: 0 }).toEqual(tally.reported);
+        expect(tally.strata['unit-type:T2'] ?? { success: 0, failure: 0, silent: 0 }).toEqual({
+          ...tally.reported,
+          silent: tally.silence.failure,
+        });
       }),
     );
   });
@@ -89,12 +92,16 @@ describe('deltaOf', () => {
 describe('evidenceFrom', () => {
   const tally = (more: Partial<WaveTally>): WaveTally => ({ ...tallyFrom(key, {}), ...more });
   const of = (success: number, failure = 0) => ({ success, failure });
+  const part = (success: number, failure = 0, silent = 0) => ({ success, failure, silent });
 
   test('the wave by itself, all waves until then together, and the strata of the wave', () => {
     const tallies = [
-      tally({ wave: 0, siteId: 's-0', reported: of(5), silence: of(5), strata: { 'hardware:A': of(5) } }),
-      tally({ reported: of(10, 1), silence: of(11, 2), strata: { 'hardware:A': of(4), 'hardware:B': of(6, 1) } }),
-      tally({ siteId: 's-2', reported: of(3), silence: of(3), strata: { 'hardware:A': of(3) } }),
+      tally({ wave: 0, siteId: 's-0', reported: of(5), silence: of(5), strata: { 'hardware:A': part(5) } }),
+      tally({
+        ...{ reported: of(10, 1), silence: of(11, 2) },
+        strata: { 'hardware:A': part(4, 0, 2), 'hardware:B': part(6, 1) },
+      }),
+      tally({ siteId: 's-2', reported: of(3), silence: of(3), strata: { 'hardware:A': part(3) } }),
       tally({ siteId: 's-3', silence: of(0, 1) }),
       tally({ wave: 2, reported: of(50), silence: of(50) }),
       tally({ direction: 'back', reported: of(7), silence: of(7) }),
@@ -102,7 +109,10 @@ describe('evidenceFrom', () => {
     expect(evidenceFrom(tallies, 1)).toEqual({
       ...{ reported: of(13, 1), silence: of(14, 3) },
       pooled: { reported: of(18, 1), silence: of(19, 3) },
-      strata: { 'site:s-1': of(10, 1), 'site:s-2': of(3), 'hardware:A': of(7), 'hardware:B': of(6, 1) },
+      strata: {
+        ...{ 'site:s-1': part(10, 1, 2), 'site:s-2': part(3), 'site:s-3': part(0, 0, 1) },
+        ...{ 'hardware:A': part(7, 0, 2), 'hardware:B': part(6, 1) },
+      },
     });
   });
 

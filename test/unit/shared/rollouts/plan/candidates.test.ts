@@ -45,6 +45,21 @@ describe('candidateOf', () => {
     expect(risk('unknown')).toBeGreaterThan(risk('compliant'));
   });
 
+  test('an advisory that is open on it is known by its model and version', () => {
+    const advisories = [{ id: 'CVE-2027-1', models: ['Infuse LV-8'], versions: { below: '9.5' } }];
+    const at = (version: string, model = 'Infuse LV-8') =>
+      candidateOf(
+        listed,
+        { device: { ...device, model }, inventory: { os: { version } } },
+        tiers,
+        firmware,
+        advisories,
+      );
+    expect(at('9.4')).toMatchObject({ openAdvisory: true });
+    expect(at('9.5')).not.toHaveProperty('openAdvisory');
+    expect(at('9.4', 'Other')).not.toHaveProperty('openAdvisory');
+  });
+
   test('only an unfinished execution keeps it busy', () => {
     expect(of({ execution: storedExecution('d-1', { rolloutId: 'ro-2' }) }).busyWith).toBe('ro-2');
     expect(of({ execution: storedExecution('d-1', { status: { state: 'succeeded' } }) })).not.toHaveProperty(

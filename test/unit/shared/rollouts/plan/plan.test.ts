@@ -193,6 +193,21 @@ describe('planSites', () => {
     }
   });
 
+  test('of devices at the same risk those in a unit at high risk come first', async () => {
+    const devices = Array.from({ length: 40 }, (_, n) =>
+      candidate(`d-${n}`, 's-1', `u-${n % 4}`, {
+        // Half of each unit is alike; the other half of unit 2 is at risk, and an advisory is open on that of unit 3.
+        ...{ unitType: 'T1', riskScore: n < 20 ? 10 : n % 4 === 2 ? 90 : 0 },
+        openAdvisory: n >= 20 && n % 4 === 3,
+      }),
+    );
+    const waves = [wave({ kind: 'units', unitIds: [] }), wave({ kind: 'rest' })];
+    const [site] = await plan(request({ order: RolloutOrder.RiskFirst, waves }), devices);
+    const alike = (site?.waves[1] ?? []).filter(({ id }) => Number(id.slice(2)) < 20).map(({ unitId }) => unitId);
+    expect(alike.slice(0, 5)).toEqual(Array(5).fill('u-3'));
+    expect(alike.slice(5, 10)).toEqual(Array(5).fill('u-2'));
+  });
+
   test('says of each that takes no part why, and of those that are not selected nothing', async () => {
     const { siteId: _siteId, ...lost } = candidate('d-lost', 's-1', 'u-1');
     const devices = [
