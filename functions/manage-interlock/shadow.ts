@@ -1,10 +1,9 @@
-import * as v from 'valibot';
 import type { Table } from '../../shared/aws/dynamodb.ts';
 import type { Command } from '../../shared/commands/command.ts';
 import { type CommandPage, type CommandPosition, listStoredCommands } from '../../shared/commands/store.ts';
+import { listPosition } from '../../shared/devices/list-position.ts';
 import { type DeviceFilter, listDevices } from '../../shared/devices/store.ts';
 import { operation } from '../../shared/http/api.ts';
-import { decodeCursor } from '../../shared/http/cursor.ts';
 import { pageBody } from '../../shared/http/page.ts';
 import { type Caller, everySite } from '../../shared/identity/caller.ts';
 import { deviceResource } from '../../shared/identity/resource.ts';
@@ -12,15 +11,6 @@ import { interlockOperations, shadowCommandsOfDevice, shadowDays } from '../../s
 import type { InterlockSettings } from '../../shared/interlock/settings.ts';
 import { shadow } from '../../shared/interlock/shadow.ts';
 import type { Services } from './services.ts';
-
-/** Where the devices go on, inside a cursor. */
-const Position = v.pipe(
-  v.strictObject({
-    site: v.union([v.pipe(v.number(), v.safeInteger(), v.minValue(0)), v.pipe(v.string(), v.maxLength(80))]),
-    after: v.optional(v.pipe(v.string(), v.maxLength(160))),
-  }),
-  v.transform(({ site, after }) => (after === undefined ? { site } : { site, after })),
-);
 
 /** Queries at the same time. */
 const parallel = 10;
@@ -34,7 +24,7 @@ export function shadowHandlers({ devices, guard, interlock }: Services) {
       const { cursor, ...question } = body;
       const filter = filterOf(caller, body.siteId);
       const list = ['interlock-shadow', question, filter.siteIds ?? everySite];
-      const position = cursor === undefined ? undefined : decodeCursor(list, cursor, Position);
+      const position = listPosition(list, cursor, filter);
       const page = await listDevices(devices, filter, body.devices, position);
       const mayRead = page.devices.filter(
         (device) => guard.decide(caller, 'ReadCommand', deviceResource(device), receivedAt).allowed,
