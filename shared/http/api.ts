@@ -6,6 +6,7 @@ import middy, { type MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
 import { type Caller, fromContext } from '../identity/caller.ts';
 import { organizationId } from '../identity/resource.ts';
+import { idempotencyKeyForm, idForm } from './api-forms.ts';
 import { header, mediaTypeOf, readBody, readJson } from './body.ts';
 import { requireIfMatch } from './etag.ts';
 import { describeFailure, problemOf } from './failure.ts';
@@ -131,12 +132,6 @@ function standardHeaders(event: APIGatewayProxyEvent): Record<string, string> {
   };
 }
 
-/**
- * All our ids and serial-free path segments have this form; anything else names nothing. Neither does the name that the
- * whole organization has in policies.
- */
-const idForm = /^[A-Za-z0-9][A-Za-z0-9-]{0,79}$/;
-
 function pathParameters(event: APIGatewayProxyEvent): Record<string, string> {
   const parameters: Record<string, string> = {};
   for (const [name, value] of Object.entries(event.pathParameters ?? {})) {
@@ -180,7 +175,7 @@ function readJsonObject(event: APIGatewayProxyEvent): unknown {
 function readIdempotencyKey(event: APIGatewayProxyEvent): string | undefined {
   const key = header(event.headers, 'idempotency-key');
   if (key === undefined) return undefined;
-  if (!/^[\x21-\x7e]{1,128}$/.test(key)) {
+  if (!idempotencyKeyForm.test(key)) {
     throw problems.invalid('Idempotency-Key must be 1 to 128 visible ASCII characters.');
   }
   return key;

@@ -12,8 +12,9 @@ export const pageEntries = {
   limit: v.optional(
     v.pipe(
       v.string(),
-      v.regex(/^\d{1,3}$/, 'must be a number'),
+      v.check((text) => /^\d{1,3}$/.test(text), 'must be a number'),
       v.description(`Most items of the page, 1 to ${largestLimit}; ${defaultLimit} when left out`),
+      v.metadata({ type: 'integer', minimum: 1, maximum: largestLimit }),
       v.toNumber(),
       v.minValue(1, 'must be at least 1'),
       v.maxValue(largestLimit, `must be at most ${largestLimit}`),
