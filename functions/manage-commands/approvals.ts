@@ -13,7 +13,7 @@ import { parameter } from '../../shared/http/operation.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
 import { problems } from '../../shared/http/problem.ts';
 import { actorOf, type Caller } from '../../shared/identity/caller.ts';
-import { deviceResource, organization, siteResource } from '../../shared/identity/resource.ts';
+import { deviceResource, organization, type Resource, siteResource } from '../../shared/identity/resource.ts';
 import { carryOut } from './carry-out.ts';
 import type { Services } from './services.ts';
 
@@ -21,23 +21,24 @@ import type { Services } from './services.ts';
 export function approvalHandlers(services: Services) {
   const { devices, directory, guard } = services;
 
-  const mayRead = (caller: Caller, { siteIds, requestedBy }: Approval, now: Date): boolean => {
-    if (requestedBy === actorOf(caller)) return true;
-    const places = siteIds.length === 0 ? [organization()] : siteIds.map(siteResource);
-    return places.every((place) => guard.decide(caller, 'ReadApproval', place, now).allowed);
-  };
+  const placesOf = ({ siteIds }: Approval): readonly Resource[] =>
+    siteIds.length === 0 ? [organization()] : siteIds.map(siteResource);
+
+  const mayRead = (caller: Caller, approval: Approval, now: Date): boolean =>
+    approval.requestedBy === actorOf(caller) ||
+    placesOf(approval).every((place) => guard.decide(caller, 'ReadApproval', place, now).allowed);
 
   const requireApproval = async (
     caller: Caller,
     path: Readonly<Record<string, string>>,
     now: Date,
   ): Promise<Approval> => {
+    // Whose account was suspended since has no more to do with what they asked for than anybody else.
+    guard.assertReadsSomewhere(caller, now);
     const approval = await getApproval(directory, parameter(path, 'approvalId'));
     if (approval === undefined) throw problems.notFound('There is no request with this id.');
     if (!mayRead(caller, approval, now)) {
-      const [siteId] = approval.siteIds;
-      guard.assertMay(caller, 'ReadApproval', siteId === undefined ? organization() : siteResource(siteId), now);
-      throw problems.forbidden('The request is about sites that you may not read.');
+      for (const place of placesOf(approval)) guard.assertMay(caller, 'ReadApproval', place, now);
     }
     return approval;
   };

@@ -10,7 +10,7 @@ import type { Services } from './services.ts';
 export function limitHandlers({ directory, guard }: Services) {
   return {
     getLimits: operation(limitOperations.getLimits, async ({ caller, receivedAt }) => {
-      guard.assertReadsSomewhere(caller, receivedAt);
+      guard.assertReadsSomewhere(caller, receivedAt, 'ReadLimits');
       const { version: _version, ...view } = await getLimits(directory);
       return { body: view };
     }),

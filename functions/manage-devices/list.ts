@@ -1,27 +1,18 @@
-import * as v from 'valibot';
+import { auditPrefix } from '../../shared/audit/record.ts';
 import { readTrail } from '../../shared/audit/store.ts';
 import { type Device, deviceIdOf } from '../../shared/devices/device.ts';
 import { devicePartition } from '../../shared/devices/keys.ts';
+import { listPosition } from '../../shared/devices/list-position.ts';
 import { type DeviceQuery, deviceOperations } from '../../shared/devices/operations.ts';
 import { type DeviceFilter, getDevice, getReport, listDevices } from '../../shared/devices/store.ts';
 import { viewOf } from '../../shared/devices/view.ts';
 import { operation } from '../../shared/http/api.ts';
-import { decodeCursor } from '../../shared/http/cursor.ts';
 import { etagOf } from '../../shared/http/etag.ts';
 import { parameter } from '../../shared/http/operation.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
 import { type Caller, everySite } from '../../shared/identity/caller.ts';
 import { deviceResource } from '../../shared/identity/resource.ts';
 import { requireDevice, type Services } from './services.ts';
-
-/** Where a list of devices goes on, inside a cursor. */
-const Position = v.pipe(
-  v.strictObject({
-    site: v.union([v.pipe(v.number(), v.safeInteger(), v.minValue(0)), v.pipe(v.string(), v.maxLength(80))]),
-    after: v.optional(v.pipe(v.string(), v.maxLength(160))),
-  }),
-  v.transform(({ site, after }) => (after === undefined ? { site } : { site, after })),
-);
 
 /** Reading devices. */
 export function listHandlers({ devices, guard }: Pick<Services, 'devices' | 'guard'>) {
@@ -39,7 +30,7 @@ export function listHandlers({ devices, guard }: Pick<Services, 'devices' | 'gua
       const { limit, cursor, ...filters } = query;
       // The caller's sites are positions of the list: a cursor is of no use with another token's sites.
       const list = ['devices', filters, filter.siteIds ?? everySite];
-      const position = cursor === undefined ? undefined : decodeCursor(list, cursor, Position);
+      const position = listPosition(list, cursor, filter);
       const page = await listDevices(devices, filter, limit, position);
       return { body: pageBody(list, page.devices.filter(readable).map(viewOf), page.next) };
     }),
@@ -64,7 +55,12 @@ export function listHandlers({ devices, guard }: Pick<Services, 'devices' | 'gua
       const device = await requireDevice(devices, path);
       guard.assertMay(caller, 'ReadAudit', deviceResource(device), receivedAt);
       const list = ['device-audit', deviceId];
-      const page = await readTrail(devices, devicePartition(deviceId), query.limit, startAfter(list, query.cursor));
+      const page = await readTrail(
+        devices,
+        devicePartition(deviceId),
+        query.limit,
+        startAfter(list, query.cursor, auditPrefix),
+      );
       return { body: pageBody(list, page.items, page.after) };
     }),
   };

@@ -1,20 +1,10 @@
-import * as v from 'valibot';
 import type { Device, DeviceId } from '../../shared/devices/device.ts';
+import { listPosition } from '../../shared/devices/list-position.ts';
 import { type DeviceFilter, listDevices } from '../../shared/devices/store.ts';
-import { decodeCursor } from '../../shared/http/cursor.ts';
 import { type Caller, everySite } from '../../shared/identity/caller.ts';
 import { deviceResource } from '../../shared/identity/resource.ts';
 import { shadowDays } from '../../shared/interlock/operations.ts';
 import type { Services } from './services.ts';
-
-/** Where the devices go on, inside a cursor. */
-const Position = v.pipe(
-  v.strictObject({
-    site: v.union([v.pipe(v.number(), v.safeInteger(), v.minValue(0)), v.pipe(v.string(), v.maxLength(80))]),
-    after: v.optional(v.pipe(v.string(), v.maxLength(160))),
-  }),
-  v.transform(({ site, after }) => (after === undefined ? { site } : { site, after })),
-);
 
 /** Queries at the same time. */
 const parallel = 10;
@@ -52,7 +42,7 @@ export async function shadowPage(
   const { cursor, ...question } = body;
   const filter = filterOf(caller, body.siteId);
   const list = [name, question, filter.siteIds ?? everySite];
-  const position = cursor === undefined ? undefined : decodeCursor(list, cursor, Position);
+  const position = listPosition(list, cursor, filter);
   const page = await listDevices(devices, filter, body.devices, position);
   const since = new Date(now.getTime() - shadowDays * 86_400_000).toISOString();
   const readable = page.devices.filter(

@@ -10,7 +10,7 @@ import { siteResource, unitResource } from '../../shared/identity/resource.ts';
 import { factsOf } from '../../shared/places/facts.ts';
 import { placeOperations } from '../../shared/places/operations.ts';
 import type { Unit, UnitChanges } from '../../shared/places/place.ts';
-import { type PlaceStore, sitePartition } from '../../shared/places/store.ts';
+import { type PlaceStore, sitePartition, unitPrefix } from '../../shared/places/store.ts';
 import { permitLoosening } from './loosen.ts';
 import { changedMeanwhile, requireSite, type Services } from './services.ts';
 
@@ -22,7 +22,7 @@ export function unitOperations({ places, guard, directory, wakeHeld }: Services)
       guard.assertMay(caller, 'ReadPlace', siteResource(siteId), receivedAt);
       await requireSite(places, siteId);
       const list = ['units', siteId];
-      const page = await places.listUnits(siteId, query.limit, startAfter(list, query.cursor));
+      const page = await places.listUnits(siteId, query.limit, startAfter(list, query.cursor, unitPrefix));
       return { body: pageBody(list, page.items, page.after) };
     }),
 

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { auditPrefix } from '../../shared/audit/record.ts';
 import { readTrail } from '../../shared/audit/store.ts';
 import { operation } from '../../shared/http/api.ts';
 import { decodeCursor } from '../../shared/http/cursor.ts';
@@ -9,7 +10,7 @@ import {
   listExecutions,
   type StoredExecution,
 } from '../../shared/rollouts/executions/execution-store.ts';
-import { ExecutionGroup, rolloutPartition } from '../../shared/rollouts/keys.ts';
+import { ExecutionGroup, executionIndexPrefix, rolloutPartition } from '../../shared/rollouts/keys.ts';
 import { rolloutOperations } from '../../shared/rollouts/operations.ts';
 import { listSiteSummaries } from '../../shared/rollouts/rollout-store.ts';
 import { timelineEntry } from '../../shared/rollouts/timeline.ts';
@@ -18,11 +19,14 @@ import { deviceViewer } from './device-view.ts';
 import type { Services } from './services.ts';
 
 /** Where a list of devices goes on: at which site, in which group, after which. */
-const Position = v.strictObject({
-  site: v.pipe(v.string(), v.maxLength(80)),
-  group: v.picklist(Object.values(ExecutionGroup)),
-  after: v.optional(v.pipe(v.string(), v.maxLength(400))),
-});
+const Position = v.pipe(
+  v.strictObject({
+    site: v.pipe(v.string(), v.maxLength(80)),
+    group: v.picklist(Object.values(ExecutionGroup)),
+    after: v.optional(v.pipe(v.string(), v.maxLength(400), v.regex(/^\S+ \S+$/))),
+  }),
+  v.check(({ group, after }) => after?.startsWith(executionIndexPrefix({ group })) ?? true),
+);
 type Position = v.InferOutput<typeof Position>;
 
 /** Requests of the index for one page. */
@@ -55,7 +59,12 @@ export function progressHandlers(services: Services) {
       async ({ caller, path, query, receivedAt }) => {
         const { id } = await readableRollout(services, caller, path, receivedAt);
         const list = ['rollout-timeline', id];
-        const trail = await readTrail(directory, rolloutPartition(id), query.limit, startAfter(list, query.cursor));
+        const trail = await readTrail(
+          directory,
+          rolloutPartition(id),
+          query.limit,
+          startAfter(list, query.cursor, auditPrefix),
+        );
         const reads = sitesReader(services, caller, receivedAt);
         const items = trail.items.flatMap((record) => timelineEntry(record, reads) ?? []);
         return { body: pageBody(list, items, trail.after) };

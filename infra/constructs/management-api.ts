@@ -16,6 +16,7 @@ import {
 } from 'aws-cdk-lib/aws-apigateway';
 import { CfnLoggingConfiguration, CfnWebACL, CfnWebACLAssociation } from 'aws-cdk-lib/aws-wafv2';
 import { Construct } from 'constructs';
+import { problemKinds } from '../../shared/http/problem-kinds.ts';
 import type { Route } from '../../shared/http/routes.ts';
 import { acknowledge } from './acknowledge.ts';
 import { type LogKeeping, logGroup } from './logs.ts';
@@ -141,33 +142,48 @@ export class ManagementApi extends Construct {
     }
   }
 
-  /** Errors that never reach a function have the same form as those that do (`shared/http/problem.ts`). */
+  /** Errors that never reach a function have the same form as those that do (`shared/http/problem-kinds.ts`). */
   #answerAsProblems(): void {
-    const problem = (type: ResponseType, status: number | undefined, kind: string, title: string, headers = {}) =>
+    const problem = (type: ResponseType, status: number, kind: string, detail: string, headers = {}) => {
+      const known = problemKinds.find((each) => each.type === `/problems/${kind}`);
+      if (known === undefined) throw new Error(`There is no kind of problem ${kind}`);
       this.api.addGatewayResponse(`Problem${type.responseType}`, {
         type,
-        ...(status === undefined ? {} : { statusCode: String(status) }),
+        statusCode: String(status),
         responseHeaders: { 'Content-Type': "'application/problem+json'", ...headers },
         templates: {
           'application/json': JSON.stringify({
-            type: `/problems/${kind}`,
-            title,
-            ...(status === undefined ? {} : { status }),
+            type: known.type,
+            title: known.title,
+            status,
+            detail,
+            instance: 'urn:wardline:request:$context.requestId',
           }),
         },
       });
+    };
     const signIn = { 'WWW-Authenticate': "'Bearer'" };
-    problem(ResponseType.UNAUTHORIZED, 401, 'unauthenticated', 'Not signed in', signIn);
-    problem(ResponseType.ACCESS_DENIED, 403, 'forbidden', 'Not permitted');
-    problem(ResponseType.WAF_FILTERED, 403, 'filtered', 'Refused by the web application firewall');
-    // A path that no route serves.
-    problem(ResponseType.MISSING_AUTHENTICATION_TOKEN, 404, 'not-found', 'Not found');
-    problem(ResponseType.BAD_REQUEST_BODY, 400, 'invalid-request', 'The request is not valid');
-    problem(ResponseType.BAD_REQUEST_PARAMETERS, 400, 'invalid-request', 'The request is not valid');
-    problem(ResponseType.REQUEST_TOO_LARGE, 413, 'too-large', 'Too large');
-    problem(ResponseType.THROTTLED, 429, 'too-many-requests', 'Too many requests', { 'Retry-After': "'1'" });
-    problem(ResponseType.DEFAULT_4XX, undefined, 'refused', 'The request was refused');
-    problem(ResponseType.DEFAULT_5XX, undefined, 'unavailable', 'Unavailable', { 'Retry-After': "'5'" });
+    problem(
+      ResponseType.UNAUTHORIZED,
+      401,
+      'unauthenticated',
+      'Send an access token of a configured issuer as Authorization: Bearer, once.',
+      signIn,
+    );
+    problem(ResponseType.ACCESS_DENIED, 403, 'forbidden', 'The access token does not open this API.');
+    problem(ResponseType.WAF_FILTERED, 403, 'filtered', 'Nothing was done.');
+    // A path that no route serves, or not with this method.
+    problem(ResponseType.MISSING_AUTHENTICATION_TOKEN, 404, 'not-found', 'There is no such operation at this path.');
+    problem(ResponseType.BAD_REQUEST_BODY, 400, 'invalid-request', 'The body must be a JSON object.');
+    problem(ResponseType.BAD_REQUEST_PARAMETERS, 400, 'invalid-request', 'A parameter of the path is missing.');
+    problem(ResponseType.REQUEST_TOO_LARGE, 413, 'too-large', 'API Gateway takes at most 10 MB.');
+    problem(ResponseType.THROTTLED, 429, 'too-many-requests', 'Wait as long as Retry-After says.', {
+      'Retry-After': "'1'",
+    });
+    problem(ResponseType.DEFAULT_4XX, 400, 'refused', 'Nothing was done.');
+    problem(ResponseType.DEFAULT_5XX, 503, 'unavailable', 'It is not known whether it was done. Read, then repeat.', {
+      'Retry-After': "'5'",
+    });
   }
 
   #protect(props: ManagementApiProps): void {

@@ -12,10 +12,20 @@ export interface DemoUser {
 /** The hospital of the demo network that the site-limited demo users work at. */
 export const homeSite = 'Linden Park Hospital';
 
-/** One user for each role, a second administrator for what takes two people, and one whose account is suspended. */
+/**
+ * One user for each role, a second administrator for what takes two people, one who is limited to a hospital, and one
+ * whose account is suspended.
+ */
 export const demoUsers: readonly DemoUser[] = [
   { name: 'ada.admin', displayName: 'Ada, administrator', roles: ['administrator'], sites: '*', status: 'active' },
   { name: 'ben.admin', displayName: 'Ben, administrator', roles: ['administrator'], sites: '*', status: 'active' },
+  {
+    name: 'lea.admin',
+    displayName: 'Lea, administrator of one hospital',
+    roles: ['administrator'],
+    sites: [homeSite],
+    status: 'active',
+  },
   { name: 'ida.it', displayName: 'Ida, site IT', roles: ['site-it'], sites: [homeSite], status: 'active' },
   {
     name: 'bea.biomed',

@@ -24,11 +24,12 @@ import {
   RolloutView,
   TimelineView,
 } from '../rollouts/operations.ts';
+import { examples } from './examples.ts';
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** The schemas that have a name in the document, and whether they describe what comes in or what goes out. */
-const named: Readonly<Record<string, readonly [v.GenericSchema, 'input' | 'output']>> = {
+export const named: Readonly<Record<string, readonly [v.GenericSchema, 'input' | 'output']>> = {
   Site: [Site, 'output'],
   SiteInput: [SiteInput, 'input'],
   SiteChanges: [SiteChanges, 'input'],
@@ -72,7 +73,13 @@ const nameOf = new Map<unknown, string>(Object.entries(named).map(([name, [schem
 
 /** `components.schemas`. */
 export function components(): JsonSchema {
-  return Object.fromEntries(Object.entries(named).map(([name, [schema, mode]]) => [name, convert(schema, mode)]));
+  return Object.fromEntries(
+    Object.entries(named).map(([name, [schema, mode]]) => {
+      const converted = convert(schema, mode);
+      const example = Object.entries(examples).find(([of]) => of === name)?.[1];
+      return [name, example === undefined ? converted : { ...converted, examples: [example] }];
+    }),
+  );
 }
 
 /** A schema in place: a reference when it has a name. */

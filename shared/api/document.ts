@@ -1,3 +1,4 @@
+import { idempotencyKeyForm, idForm } from '../http/api-forms.ts';
 import type { AnswerSpec, OperationSpec } from '../http/operation.ts';
 import { problemKinds } from '../http/problem-kinds.ts';
 import { type Method, type Route, routes } from '../http/routes.ts';
@@ -109,47 +110,61 @@ function describe(route: Route, spec: OperationSpec): Members {
 }
 
 function pathParameters(path: string): Members[] {
-  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
     name,
     in: 'path',
     required: true,
-    schema: { type: 'string' },
+    description: segments[name] ?? name,
+    schema: { type: 'string', pattern: idForm.source },
   }));
 }
+
+/** What the variable segments of paths are. A test holds this list against the routes. */
+export const segments: Readonly<Record<string, string>> = {
+  siteId: 'Id of a site, `s-…`',
+  unitId: 'Id of a care unit of the site, `u-…`',
+  tokenId: 'Id of an enrolment token, `t-…`; not the token itself',
+  deviceId: 'Id of a device, `d-…`; it follows from the serial number',
+  importId: 'Id of an import, `i-…`',
+  commandId: 'Id of a command of the device',
+  approvalId: 'Id of a request, `ap-…`',
+  reviewId: 'Id of a review, `rv-…`',
+  rolloutId: 'Id of a rollout, `ro-…`',
+  kind: 'What the signal tells: `ehr-occupancy` or `session`',
+};
 
 function queryParameters({ query }: OperationSpec): Members[] {
   if (query === undefined) return [];
-  const { properties = {} } = schemaOf(query, 'input');
+  const { properties = {}, required = [] } = schemaOf(query, 'input');
+  const needed = new Set(required as string[]);
   return Object.entries(properties as Record<string, Members>).map(([name, { description, ...schema }]) => ({
     name,
     in: 'query',
+    ...(needed.has(name) ? { required: true } : {}),
     ...(description === undefined ? {} : { description }),
-    schema,
+    // A query carries text; what a client writes into it is a number all the same.
+    schema: schema['type'] === 'integer' ? { ...schema, default: Number(schema['default']) } : schema,
   }));
 }
 
+const ifMatch = {
+  name: 'If-Match',
+  in: 'header',
+  required: true,
+  description: 'The `ETag` that was read, or `*` to overwrite whatever is there',
+  schema: { type: 'string', pattern: '^(\\*|"[0-9]{1,15}")$' },
+};
+
+const idempotencyKey = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description: 'Chosen by the client; the same key within 24 hours gives the same result',
+  schema: { type: 'string', pattern: idempotencyKeyForm.source },
+};
+
 function headerParameters(spec: OperationSpec): Members[] {
-  const parameter = (name: string, required: boolean, description: string) => ({
-    name,
-    in: 'header',
-    required,
-    description,
-    schema: { type: 'string' },
-  });
-  return [
-    ...(spec.conditional
-      ? [parameter('If-Match', true, 'The `ETag` that was read, or `*` to overwrite whatever is there')]
-      : []),
-    ...(spec.idempotencyKey
-      ? [
-          parameter(
-            'Idempotency-Key',
-            false,
-            'Chosen by the client; the same key within 24 hours gives the same result',
-          ),
-        ]
-      : []),
-  ];
+  return [...(spec.conditional ? [ifMatch] : []), ...(spec.idempotencyKey ? [idempotencyKey] : [])];
 }
 
 function bodyOf({ body, bodyOptional, file }: OperationSpec): Members | undefined {
@@ -157,8 +172,13 @@ function bodyOf({ body, bodyOptional, file }: OperationSpec): Members | undefine
     return { required: bodyOptional !== true, content: { 'application/json': { schema: schemaOf(body, 'input') } } };
   }
   if (file === undefined) return undefined;
-  const schema = { type: 'string', description: `At most ${file.limitBytes} bytes` };
-  return { required: true, content: Object.fromEntries(file.mediaTypes.map((type) => [type, { schema }])) };
+  const description = `At most ${file.limitBytes} bytes`;
+  const schemaFor = (type: string): Members =>
+    type === 'application/json'
+      ? { type: ['array', 'object'], items: { type: 'object' }, description }
+      : { type: 'string', description };
+  const content = file.mediaTypes.map((type) => [type, { schema: schemaFor(type) }] as const);
+  return { required: true, content: Object.fromEntries(content) };
 }
 
 function answersOf({ answer, also = [] }: OperationSpec): Members {

@@ -1,4 +1,4 @@
-import type { OperationSpec } from '../http/operation.ts';
+import type { AnswerSpec, OperationSpec } from '../http/operation.ts';
 import { problemKinds } from '../http/problem-kinds.ts';
 import { type Route, routes } from '../http/routes.ts';
 import { schemaOf } from './components.ts';
@@ -27,7 +27,13 @@ export function apiMarkdown(document: Schema): string {
     '',
     '## Schemas',
     '',
-    ...Object.entries(schemas).flatMap(([name, schema]) => [`### ${name}`, '', ...schemaLines(schema), '']),
+    ...Object.entries(schemas).flatMap(([name, schema]) => [
+      `### ${name}`,
+      '',
+      ...schemaLines(schema),
+      '',
+      ...exampleLines(schema),
+    ]),
   ].join('\n');
 }
 
@@ -51,10 +57,16 @@ function section(route: Route, spec: OperationSpec): string[] {
   ];
   if (spec.description !== undefined) lines.push(spec.description, '');
   if (spec.query !== undefined) {
-    const { properties = {} } = schemaOf(spec.query, 'input') as { properties?: Record<string, Schema> };
+    const { properties = {}, required = [] } = schemaOf(spec.query, 'input') as {
+      properties?: Record<string, Schema>;
+      required?: string[];
+    };
     lines.push('| Query | Value | |', '|---|---|---|');
     for (const [name, schema] of Object.entries(properties)) {
-      lines.push(`| \`${name}\` | ${cell(typeText(schema))} | ${cell(String(schema['description'] ?? ''))} |`);
+      const optional = required.includes(name) ? '' : '?';
+      lines.push(
+        `| \`${name}\`${optional} | ${cell(typeText(schema))} | ${cell(String(schema['description'] ?? ''))} |`,
+      );
     }
     lines.push('');
   }
@@ -64,14 +76,15 @@ function section(route: Route, spec: OperationSpec): string[] {
   }
   if (spec.conditional) lines.push('Needs `If-Match`.', '');
   if (spec.idempotencyKey) lines.push('Takes `Idempotency-Key`.', '');
-  const { status, description, schema, etag, location } = spec.answer;
+  lines.push(`Answer: ${[spec.answer, ...(spec.also ?? [])].map(answerLine).join('; or ')}`, '');
+  return lines;
+}
+
+function answerLine({ status, description, schema, etag, location }: AnswerSpec): string {
   const headers = [...(etag ? ['`ETag`'] : []), ...(location ? ['`Location`'] : [])];
   const answer = schema === undefined ? '' : `: ${answerText(schema)}`;
-  lines.push(
-    `Answer: ${status}, ${description.toLowerCase()}${answer}${headers.length === 0 ? '' : ` with ${headers.join(' and ')}`}`,
-    '',
-  );
-  return lines;
+  const words = description.slice(0, 1).toLowerCase() + description.slice(1);
+  return `${status}, ${words}${answer}${headers.length === 0 ? '' : ` with ${headers.join(' and ')}`}`;
 }
 
 function answerText(schema: NonNullable<OperationSpec['answer']['schema']>): string {
@@ -94,6 +107,10 @@ function schemaLines(schema: Schema): string[] {
         `| \`${name}\`${required.has(name) ? '' : '?'} | ${cell(typeText(member))} | ${cell(String(member['description'] ?? ''))} |`,
     ),
   ];
+}
+
+function exampleLines({ examples = [] }: Schema): string[] {
+  return (examples as unknown[]).flatMap((example) => ['```json', JSON.stringify(example, null, 2), '```', '']);
 }
 
 function typeText(schema: Schema): string {

@@ -17,14 +17,15 @@ export const auditSpec = (what: string) =>
 
 const tag = 'Audit';
 
-const day = (description: string) =>
-  v.optional(
-    v.pipe(
-      v.string(),
-      v.check(isDay, 'must be a day, YYYY-MM-DD'),
-      v.description(`${description}, a UTC day (YYYY-MM-DD)`),
-    ),
+const wholeDay = (description: string) =>
+  v.pipe(
+    v.string(),
+    v.check(isDay, 'must be a day, YYYY-MM-DD'),
+    v.metadata({ format: 'date' }),
+    v.description(description),
   );
+
+const day = (description: string) => v.optional(wholeDay(`${description}, a UTC day (YYYY-MM-DD)`));
 
 /** An id or name that is only compared. */
 const compared = (description: string) => v.optional(v.pipe(v.string(), v.maxLength(200), v.description(description)));
@@ -74,8 +75,8 @@ export const auditOperations = {
       'The files of the archive, in pages, from which `wardline audit verify` proves without any access to the system that no record was changed, left out or moved. `wardline audit export` writes them to a folder. Needs `ReadAudit`; that somebody took a copy is recorded.',
     tag,
     query: v.strictObject({
-      from: v.pipe(v.string(), v.check(isDay, 'must be a day, YYYY-MM-DD'), v.description('First UTC day')),
-      to: v.pipe(v.string(), v.check(isDay, 'must be a day, YYYY-MM-DD'), v.description('Last UTC day')),
+      from: wholeDay('First UTC day'),
+      to: wholeDay('Last UTC day'),
       site,
       cursor,
     }),

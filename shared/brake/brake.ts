@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { CommandType } from '../commands/command.ts';
 import { Gate, type GateDecision, GateEffect } from '../commands/gates/gate.ts';
 import type { Device } from '../devices/device.ts';
+import { SiteId, UnitId } from '../places/place.ts';
 
 /** How far a brake reaches. */
 export const BrakeScope = { Network: 'network', Site: 'site', Unit: 'unit' } as const;
@@ -122,13 +123,12 @@ export function brakeDecision(
 }
 
 const text = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(500));
-const id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,79}$/, 'must be an id'));
 
 /** The body that pulls or releases a brake. */
 export const BrakeRequest = v.variant('scope', [
   v.strictObject({ scope: v.literal(BrakeScope.Network), reason: text }),
-  v.strictObject({ scope: v.literal(BrakeScope.Site), siteId: id, reason: text }),
-  v.strictObject({ scope: v.literal(BrakeScope.Unit), siteId: id, unitId: id, reason: text }),
+  v.strictObject({ scope: v.literal(BrakeScope.Site), siteId: SiteId, reason: text }),
+  v.strictObject({ scope: v.literal(BrakeScope.Unit), siteId: SiteId, unitId: UnitId, reason: text }),
 ]);
 export type BrakeRequest = v.InferOutput<typeof BrakeRequest>;
 

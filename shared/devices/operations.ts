@@ -28,6 +28,7 @@ const text = (what: string) =>
     v.trim(),
     v.minLength(1, 'must not be empty'),
     v.maxLength(120, 'must have at most 120 characters'),
+    v.regex(/^[^\t\n\r]*$/, 'must be one line'),
     v.description(what),
   );
 

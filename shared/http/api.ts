@@ -5,12 +5,15 @@ import { logMetrics } from '@aws-lambda-powertools/metrics/middleware';
 import middy, { type MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
 import { type Caller, fromContext } from '../identity/caller.ts';
+import { organizationId } from '../identity/resource.ts';
+import { idempotencyKeyForm, idForm } from './api-forms.ts';
 import { header, mediaTypeOf, readBody, readJson } from './body.ts';
 import { requireIfMatch } from './etag.ts';
 import { describeFailure, problemOf } from './failure.ts';
 import type { ApiRequest, ApiResponse, OperationSpec } from './operation.ts';
 import { problems } from './problem.ts';
 import { type ManagementFunction, type Operation, routes } from './routes.ts';
+import { assertReadable } from './text.ts';
 import { validate } from './validate.ts';
 
 /** An operation together with what carries it out. */
@@ -129,13 +132,11 @@ function standardHeaders(event: APIGatewayProxyEvent): Record<string, string> {
   };
 }
 
-/** All our ids and serial-free path segments have this form; anything else names nothing. */
-const idForm = /^[A-Za-z0-9][A-Za-z0-9-]{0,79}$/;
-
 function pathParameters(event: APIGatewayProxyEvent): Record<string, string> {
   const parameters: Record<string, string> = {};
   for (const [name, value] of Object.entries(event.pathParameters ?? {})) {
-    if (value === undefined || !idForm.test(value)) throw problems.notFound('There is nothing with this id.');
+    if (value === undefined || !idForm.test(value) || value === organizationId)
+      throw problems.notFound('There is nothing with this id.');
     parameters[name] = value;
   }
   return parameters;
@@ -149,7 +150,9 @@ function queryParameters(event: APIGatewayProxyEvent): Record<string, string | u
       ]);
     }
   }
-  return { ...event.queryStringParameters };
+  const values = { ...event.queryStringParameters };
+  assertReadable(values, 'query');
+  return values;
 }
 
 function readFile(spec: OperationSpec, event: APIGatewayProxyEvent): { bytes: Buffer; mediaType: string } {
@@ -164,6 +167,7 @@ function readFile(spec: OperationSpec, event: APIGatewayProxyEvent): { bytes: Bu
 /** A JSON list would pass a schema whose members are all optional. */
 function readJsonObject(event: APIGatewayProxyEvent): unknown {
   const value = readJson(event);
+  assertReadable(value, 'body');
   if (Array.isArray(value)) throw problems.invalid('The body must be a JSON object.');
   return value;
 }
@@ -171,7 +175,7 @@ function readJsonObject(event: APIGatewayProxyEvent): unknown {
 function readIdempotencyKey(event: APIGatewayProxyEvent): string | undefined {
   const key = header(event.headers, 'idempotency-key');
   if (key === undefined) return undefined;
-  if (!/^[\x21-\x7e]{1,128}$/.test(key)) {
+  if (!idempotencyKeyForm.test(key)) {
     throw problems.invalid('Idempotency-Key must be 1 to 128 visible ASCII characters.');
   }
   return key;

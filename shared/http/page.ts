@@ -12,8 +12,9 @@ export const pageEntries = {
   limit: v.optional(
     v.pipe(
       v.string(),
-      v.regex(/^\d{1,3}$/, 'must be a number'),
+      v.check((text) => /^\d{1,3}$/.test(text), 'must be a number'),
       v.description(`Most items of the page, 1 to ${largestLimit}; ${defaultLimit} when left out`),
+      v.metadata({ type: 'integer', minimum: 1, maximum: largestLimit }),
       v.toNumber(),
       v.minValue(1, 'must be at least 1'),
       v.maxValue(largestLimit, `must be at most ${largestLimit}`),
@@ -39,12 +40,14 @@ export const pageOf = <Item extends v.GenericSchema>(item: Item) =>
     next: v.optional(v.pipe(v.string(), v.description('Cursor of the next page; missing on the last page'))),
   });
 
-/** A cursor position that is one sort key. */
-const KeyPosition = v.pipe(v.string(), v.maxLength(512));
-
-/** The sort key to go on after, out of the request's cursor. `list` names the list and its filters. */
-export function startAfter(list: readonly unknown[], cursor: string | undefined): string | undefined {
-  return cursor === undefined ? undefined : decodeCursor(list, cursor, KeyPosition);
+/**
+ * The sort key to go on after, out of the request's cursor. `list` names the list and its filters.
+ *
+ * @param begins what all sort keys of the list begin with: DynamoDB takes no other to go on after
+ */
+export function startAfter(list: readonly unknown[], cursor: string | undefined, begins = ''): string | undefined {
+  const key = v.pipe(v.string(), v.nonEmpty(), v.maxLength(512), v.startsWith(begins));
+  return cursor === undefined ? undefined : decodeCursor(list, cursor, key);
 }
 
 /** The body of a page whose next one begins after the sort key `after`. */

@@ -33,7 +33,18 @@ export const problemKinds: readonly ProblemKind[] = [
     status: 403,
     meaning: 'A policy forbids it or none permits it: `policyIds` and `reasons` say which and why.',
   },
-  { type: '/problems/not-found', title: 'Not found', status: 404, meaning: 'There is nothing with this id.' },
+  {
+    type: '/problems/filtered',
+    title: 'Refused by the web application firewall',
+    status: 403,
+    meaning: 'The request looks like an attack, or too many came from this address. The function has not seen it.',
+  },
+  {
+    type: '/problems/not-found',
+    title: 'Not found',
+    status: 404,
+    meaning: 'There is nothing with this id, or no such operation at this path.',
+  },
   {
     type: '/problems/conflict',
     title: 'Conflict',
@@ -76,6 +87,12 @@ export const problemKinds: readonly ProblemKind[] = [
     title: 'Too many requests',
     status: 429,
     meaning: 'Wait for `Retry-After` seconds.',
+  },
+  {
+    type: '/problems/refused',
+    title: 'The request was refused',
+    status: 400,
+    meaning: 'API Gateway refused it before any function saw it, for a reason that has no kind of its own.',
   },
   {
     type: '/problems/internal',

@@ -54,15 +54,16 @@ export class Guard {
 
   /**
    * For lists: whoever may read no place at all is told so, instead of getting an empty list that looks like the truth.
+   * Also for what belongs to no place, and is read by whoever may do so at one of theirs.
    *
    * @throws ProblemError 403
    */
-  assertReadsSomewhere(caller: Caller, now: Date): void {
+  assertReadsSomewhere(caller: Caller, now: Date, action: Action = 'ReadPlace'): void {
     const sites = caller.sites.filter((site) => site !== everySite);
     const places = caller.sites.includes(everySite) || sites.length === 0 ? [organization()] : sites.map(siteResource);
-    if (places.some((place) => this.decide(caller, 'ReadPlace', place, now).allowed)) return;
+    if (places.some((place) => this.decide(caller, action, place, now).allowed)) return;
     const [first] = places;
-    if (first !== undefined) this.assertMay(caller, 'ReadPlace', first, now);
+    if (first !== undefined) this.assertMay(caller, action, first, now);
   }
 
   /**

@@ -109,7 +109,9 @@ export function rolloutResource({ id, siteIds = [], classes }: RolloutFacts): Re
 
 /** The places of a caller, out of the sites of the token. */
 export function placesOf(sites: readonly string[]): CedarValueJson[] {
-  return sites.map((site) => ({ __entity: uid('Place', site === everySite ? organizationId : site) }));
+  // Only `*` stands for the organization: no site has its name.
+  const own = sites.filter((site) => site !== organizationId);
+  return own.map((site) => ({ __entity: uid('Place', site === everySite ? organizationId : site) }));
 }
 
 /** Ancestors are written out, so that the places themselves need not be sent along with each request. */
@@ -119,6 +121,7 @@ function entity(
   attrs: Record<string, CedarValueJson>,
   places: readonly (string | undefined)[],
 ): EntityJson {
-  const known = places.filter((place) => place !== undefined);
-  return { uid: uid(type, id), attrs, parents: [...known, organizationId].map((place) => uid('Place', place)) };
+  // What somebody made up may name a place as its own parent; nothing lies in itself.
+  const known = [...places, organizationId].filter((place) => place !== undefined && place !== id);
+  return { uid: uid(type, id), attrs, parents: known.map((place) => uid('Place', String(place))) };
 }

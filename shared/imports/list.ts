@@ -9,6 +9,11 @@ export interface Row {
   readonly cells: Cells;
 }
 
+/** A cell on one line: people break long names over several. */
+export function oneLine(cell: string): string {
+  return cell.trim().replace(/\s*[\t\n\r]+\s*/g, ' ');
+}
+
 /** The list cannot be read any further. The message is for whoever uploaded it. */
 export class ListError extends Error {
   constructor(message: string) {

@@ -2,21 +2,23 @@ import { Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { type Column, type Header, readHeader } from './columns.ts';
 import { decodeText } from './decode.ts';
-import { type Cells, ListError, type Row } from './list.ts';
+import { findDelimiter } from './delimiter.ts';
+import { type Cells, ListError, oneLine, type Row } from './list.ts';
 
 /** Longest row in characters: a quote that is never closed must not swallow the rest of the file. */
 const longestRow = 16_384;
 
 /**
  * The rows of a CSV file, one at a time, whatever a spreadsheet or export made of it: byte order mark (UTF-8, UTF-16
- * LE), any line ends, comma, semicolon or tab, quotes in the middle of a cell, blank lines, rows that are too short or
+ * LE), any line ends, comma, semicolon or tab (`findDelimiter`), quotes in the middle of a cell, blank lines, rows that are too short or
  * too long, any order and spelling of the headings. The first line that is not blank holds the headings.
  *
  * @throws ListError when the list as a whole cannot be read; the rows before it were given
  */
 export async function* readCsv(source: Readable, onHeader: (header: Header) => void): AsyncGenerator<Row> {
+  const { delimiter, text: decoded } = await findDelimiter(decodeText(source));
   const parser = parse({
-    delimiter: [',', ';', '\t'],
+    delimiter,
     relax_quotes: true,
     relax_column_count: true,
     skip_empty_lines: true,
@@ -25,7 +27,7 @@ export async function* readCsv(source: Readable, onHeader: (header: Header) => v
     max_record_size: longestRow,
     info: true,
   });
-  const text = Readable.from(decodeText(source));
+  const text = Readable.from(decoded);
   // An error of the source must end the iteration below too; without this it would be unhandled.
   text.on('error', (error) => parser.destroy(error));
   text.pipe(parser);
@@ -58,8 +60,8 @@ export async function* readCsv(source: Readable, onHeader: (header: Header) => v
 function cellsOf(columns: readonly (Column | undefined)[], record: readonly string[]): Cells {
   const cells: Partial<Record<Column, string>> = {};
   for (const [position, column] of columns.entries()) {
-    const text = record[position]?.trim();
-    if (column !== undefined && text !== undefined && text !== '') cells[column] = text;
+    const text = oneLine(record[position] ?? '');
+    if (column !== undefined && text !== '') cells[column] = text;
   }
   return cells;
 }

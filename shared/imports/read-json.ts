@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { type Column, columnOf } from './columns.ts';
-import { ListError, type Row } from './list.ts';
+import { ListError, oneLine, type Row } from './list.ts';
 
 /** Longest single entry in characters. */
 const longestEntry = 16_384;
@@ -36,7 +36,7 @@ function cellsOf(text: string, ignored: Set<string>): Row['cells'] {
   const cells: Partial<Record<Column, string>> = {};
   for (const [member, content] of Object.entries(value as Record<string, unknown>)) {
     const column = columnOf(member);
-    const cell = typeof content === 'string' || typeof content === 'number' ? String(content).trim() : undefined;
+    const cell = typeof content === 'string' || typeof content === 'number' ? oneLine(String(content)) : undefined;
     if (column === undefined) {
       if (ignored.size < 50) ignored.add(member.slice(0, 100));
     } else if (cell !== undefined && cell !== '' && cells[column] === undefined) cells[column] = cell;

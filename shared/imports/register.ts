@@ -1,11 +1,11 @@
-import { auditRecord } from '../audit/record.ts';
+import { type AuditEntry, auditRecord } from '../audit/record.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { retryContention } from '../aws/retry.ts';
 import { type Device, deviceIdOf, Lifecycle } from '../devices/device.ts';
 import { devicePartition } from '../devices/keys.ts';
 import { type NewDevice, putExpectedDevice } from '../devices/store.ts';
+import { ProblemError } from '../http/problem.ts';
 import type { Caller } from '../identity/caller.ts';
-import { actorOf } from '../identity/caller.ts';
 import type { Guard } from '../identity/guard.ts';
 import { deviceResource } from '../identity/resource.ts';
 import type { PlaceLookup } from '../places/lookup.ts';
@@ -36,21 +36,15 @@ export async function registerRow(job: ImportJob, row: Row, services: RegisterSe
   const id = deviceIdOf(device.serial);
   const caller = callerOf(job);
   const resource = deviceResource({ id, ...device, lifecycle: Lifecycle.Expected });
-  const decision = services.guard.decide(caller, 'RegisterDevice', resource, at);
-  if (!decision.allowed) return refused(row, parsed.serial, ['You may not register such a device at this place.']);
-  const audit = auditRecord(
-    devicePartition(id),
-    {
-      actor: actorOf(caller),
-      action: 'RegisterDevice',
-      resource: resource.name,
-      ...(resource.siteId === undefined ? {} : { siteId: resource.siteId }),
-      outcome: 'allowed',
-      policyIds: decision.policies.map((policy) => policy.id),
-      after: { ...device, importId: job.id, line: row.line },
-    },
-    at,
-  );
+  const partition = devicePartition(id);
+  let permit: AuditEntry;
+  try {
+    permit = await services.guard.permit(caller, 'RegisterDevice', resource, partition, at);
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    return refused(row, parsed.serial, [`You may not register such a device at this place. ${error.message}`]);
+  }
+  const audit = auditRecord(partition, { ...permit, after: { ...device, importId: job.id, line: row.line } }, at);
   // A revoked device is taken from where it was: that needs the permission there as well.
   const mayReplace = (revoked: Device) =>
     services.guard.decide(caller, 'RegisterDevice', deviceResource(revoked), at).allowed;

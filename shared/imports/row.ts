@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { DeviceClass, Ownership, Platform } from '../devices/device.ts';
 import { parseSerial } from '../enrollment/serial.ts';
+import { isReadable } from '../http/text.ts';
 import { encodeLocation, Location } from '../places/location.ts';
 import { type Column, locationColumns } from './columns.ts';
 
@@ -106,6 +107,7 @@ export function parseRow(cells: Cells): ParsedRow | RowRefusal {
   if (Object.values(cells).some((cell) => cell.includes('\u{fffd}'))) {
     reasons.push('The row has characters that are not UTF-8. Save the list as UTF-8.');
   }
+  if (!Object.values(cells).every(isReadable)) reasons.push('The row has characters that cannot be shown.');
   if (cells.unit !== undefined && cells.site === undefined) reasons.push('A unit needs a site.');
   for (const column of ['name', 'model', 'user'] as const) {
     if ((cells[column]?.length ?? 0) > longestText) {

@@ -6,7 +6,8 @@ const Part = v.pipe(
   v.trim(),
   v.minLength(1, 'must not be empty'),
   v.maxLength(40, 'must have at most 40 characters'),
-  v.regex(/^[^^&~|\\\p{Cc}]*$/u, 'must not contain ^ & ~ | \\ or control characters'),
+  v.regex(/^[^^&~|\\]*$/, 'must not contain ^ & ~ | or \\'),
+  v.check((text) => !/\p{Cc}/u.test(text), 'must not contain control characters'),
 );
 const part = (description: string) => v.optional(v.pipe(Part, v.description(description)));
 

@@ -34,6 +34,7 @@ const Name = v.pipe(
   v.trim(),
   v.minLength(1, 'must not be empty'),
   v.maxLength(120, 'must have at most 120 characters'),
+  v.regex(/^[^\t\n\r]*$/, 'must be one line'),
   v.description('As people call it'),
 );
 

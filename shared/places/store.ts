@@ -15,7 +15,8 @@ export const sitePartition = (siteId: string): string => `SITE#${siteId}`;
 export const organizationPartition = 'ORGANIZATION';
 
 const siteSortKey = 'SITE';
-const unitPrefix = 'UNIT#';
+/** What the sort keys of units begin with. */
+export const unitPrefix = 'UNIT#';
 /** Partition of the index `byKind` that lists the sites by name. */
 const siteKind = 'SITE';
 

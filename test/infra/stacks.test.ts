@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { functionNames } from '../../infra/bundle.ts';
 import { listOf, member, textOf } from '../../infra/checks/resolved.ts';
+import { problemKinds } from '../../shared/http/problem-kinds.ts';
 import { routes } from '../../shared/http/routes.ts';
 import { resourcesOf, synthesized, type TemplateResource } from '../support/synthesized.ts';
 
@@ -345,8 +346,13 @@ describe('management API', () => {
         "'application/problem+json'",
       ]);
       const problem: unknown = JSON.parse(String(member(ResponseTemplates, 'application/json')));
-      expect(problem).toMatchObject({ type: expect.stringMatching(/^\/problems\//), title: expect.any(String) });
-      expect(member(problem, 'status')).toBe(StatusCode === undefined ? undefined : Number(StatusCode));
+      expect(problem).toMatchObject({
+        status: Number(StatusCode),
+        detail: expect.any(String),
+        instance: 'urn:wardline:request:$context.requestId',
+      });
+      const [type, title] = [member(problem, 'type'), member(problem, 'title')];
+      expect(problemKinds).toContainEqual(expect.objectContaining({ type, title }));
     }
     const types = of('AWS::ApiGateway::GatewayResponse').map((one) => one.Properties['ResponseType']);
     expect(types).toEqual(expect.arrayContaining(['UNAUTHORIZED', 'ACCESS_DENIED', 'DEFAULT_4XX', 'DEFAULT_5XX']));

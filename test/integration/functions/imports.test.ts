@@ -204,7 +204,11 @@ describe('An import', () => {
     const rows = ['serial,platform,site', `BEA-1,iomt,${north}`, `BEA-2,windows,${north}`, 'BEA-3,iomt,'].join('\n');
     const importId = String((await upload(rows, 'text/csv; charset=utf-8', bea)).body['id']);
     await deliver();
-    expect((await report(importId, bea)).map(({ outcome }) => outcome)).toEqual(['created', 'refused', 'refused']);
+    const results = await report(importId, bea);
+    expect(results.map(({ outcome }) => outcome)).toEqual(['created', 'refused', 'refused']);
+    expect(results[1]?.reasons?.[0]).toContain('No policy permits RegisterDevice');
+    const denied = await readTrail(devices, devicePartition(deviceIdOf('BEA-2')), 10);
+    expect(denied.items).toMatchObject([{ action: 'RegisterDevice', outcome: 'denied', actor: 'user:bea' }]);
     const other = callerWith('biomed', { sub: 'bob', sites: [north] });
     expect((await call(handler, 'getImport', { caller: other, path: { importId } })).status).toBe(403);
     expect((await upload(rows, 'text/csv', callerWith('auditor'))).status).toBe(403);

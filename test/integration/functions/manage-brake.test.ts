@@ -206,6 +206,8 @@ describe('The brake', () => {
       body: { errors: [{ pointer: '/siteId' }] },
     });
     expect((await pull({ scope: 'unit', siteId, reason: 'x' })).status).toBe(400);
+    expect((await pull({ scope: 'unit', siteId, unitId: siteId, reason: 'x' })).status).toBe(400);
+    expect((await pull({ scope: 'site', siteId: 'organization', reason: 'x' })).status).toBe(400);
     expect((await pull({ scope: 'network' })).status).toBe(400);
     expect((await pull(network, callerWith('auditor'))).status).toBe(403);
   });

@@ -15,6 +15,7 @@ import { deviceIdOf } from '../../../shared/devices/device.ts';
 import { getToken } from '../../../shared/enrollment/store.ts';
 import { tokenHash } from '../../../shared/enrollment/token.ts';
 import { type BoundOperation, serve } from '../../../shared/http/api.ts';
+import { encodeCursor } from '../../../shared/http/cursor.ts';
 import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { getSite, PlaceStore } from '../../../shared/places/store.ts';
@@ -372,6 +373,59 @@ describe('Lists of devices', () => {
     expect(await statusOf({ limit: '1', cursor, platform: 'apple' })).toBe(400);
     expect(await statusOf({ cursor }, callerWith('help-desk', { sites: [south] }))).toBe(400);
     expect(await statusOf({}, callerWith('visitor'))).toBe(403);
+  });
+
+  test('refuse a cursor that somebody made up, whatever it says', async () => {
+    const one = callerWith('help-desk', { sites: [south] });
+    const id = 'd-'.padEnd(26, '0');
+    const positions = [
+      '',
+      { site: '' },
+      { site: '', after: '' },
+      { site: 0, after: '' },
+      { site: 'SITE#x', after: 'x' },
+      { site: 0, after: 'x#y' },
+      { site: -1 },
+      { site: 1.5 },
+    ];
+    for (const position of positions) {
+      for (const [caller, sites] of [
+        [ada, '*'],
+        [one, [south]],
+      ] as const) {
+        const query = { cursor: encodeCursor(['devices', {}, sites], position) };
+        expect([position, (await call(handler, 'listDevices', { caller, query })).status]).toEqual([position, 400]);
+      }
+    }
+    const inUnit = { site: north, unit: unit('c') };
+    const query = (after: string) => ({
+      ...inUnit,
+      cursor: encodeCursor(['devices', inUnit, [north]], { site: 0, after }),
+    });
+    expect((await call(handler, 'listDevices', { caller: ada, query: query(`-#${id}`) })).status).toBe(400);
+    expect((await call(handler, 'listDevices', { caller: ada, query: query(`${unit('c')}#${id}`) })).status).toBe(200);
+  });
+
+  test('go on where they were when devices come and go between two pages', async () => {
+    const [first, second, third] = ['P-1', 'P-2', 'P-3'].map((serial) => deviceIdOf(serial)).sort();
+    const serialOf = new Map(['P-1', 'P-2', 'P-3'].map((serial) => [deviceIdOf(serial), serial]));
+    const add = (id: string | undefined) => {
+      const body = { serial: serialOf.get(id ?? ''), platform: 'linux', siteId: north, user: 'pages' };
+      return register(body);
+    };
+    await add(first);
+    await add(third);
+    const query = { user: 'pages', limit: '1' };
+    const page = await call(handler, 'listDevices', { caller: ada, query });
+    expect(page.body['items']).toMatchObject([{ id: first }]);
+    await add(second);
+    const path = { deviceId: String(first) };
+    await call(handler, 'deleteDevice', { caller: ada, path, headers: { 'if-match': '*' } });
+    const rest = await call(handler, 'listDevices', {
+      caller: ada,
+      query: { ...query, limit: '5', cursor: String(page.body['next']) },
+    });
+    expect(rest.body['items']).toMatchObject([{ id: second }, { id: third }]);
   });
 });
 

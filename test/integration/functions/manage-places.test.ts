@@ -6,6 +6,8 @@ import { auditRecord } from '../../../shared/audit/record.ts';
 import { keepRecord } from '../../../shared/audit/store.ts';
 import { putExpectedDevice } from '../../../shared/devices/store.ts';
 import { serve } from '../../../shared/http/api.ts';
+import { encodeCursor } from '../../../shared/http/cursor.ts';
+import type { Operation } from '../../../shared/http/routes.ts';
 import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { PlaceLookup } from '../../../shared/places/lookup.ts';
@@ -133,6 +135,47 @@ describe('Sites', () => {
     expect((await call(handler, 'listSites', { caller: callerWith('visitor') })).status).toBe(403);
     expect((await call(handler, 'listSites', { caller: ada, query: { cursor: 'e30' } })).status).toBe(400);
     expect((await call(handler, 'listSites', { caller: ada, query: { limit: '101' } })).status).toBe(400);
+  });
+
+  test('refuse a cursor that somebody made up, whatever it says', async () => {
+    const { siteId } = await createSite();
+    const lists: [Operation, Record<string, string>, unknown[]][] = [
+      ['listSites', {}, ['sites']],
+      ['listUnits', { siteId }, ['units', siteId]],
+      ['listSiteAudit', { siteId }, ['site-audit', siteId]],
+    ];
+    for (const [operation, path, list] of lists) {
+      for (const position of ['', 5, null, { pk: 'SITE' }, ...(operation === 'listSites' ? [] : ['SITE', 'zzz'])]) {
+        const query = { cursor: encodeCursor(list, position) };
+        expect((await call(handler, operation, { caller: ada, path, query })).status).toBe(400);
+      }
+    }
+    const elsewhere = { cursor: encodeCursor(['sites'], 'x#s-nowhere') };
+    expect((await call(handler, 'listSites', { caller: ada, query: elsewhere })).status).toBe(200);
+  });
+
+  test('cannot be confused with the organization, nor a unit with its site', async () => {
+    const { siteId } = await createSite();
+    for (const caller of [ada, callerWith('administrator', { sites: [siteId] })]) {
+      expect((await call(handler, 'getSite', { caller, path: { siteId: 'organization' } })).status).toBe(404);
+      const unitId = siteId;
+      expect((await call(handler, 'getUnit', { caller, path: { siteId, unitId } })).status).toBe(404);
+    }
+    const named = callerWith('administrator', { sites: ['organization'] });
+    expect((await call(handler, 'getSite', { caller: named, path: { siteId } })).status).toBe(403);
+  });
+
+  test('refuse text that cannot be shown, and times that are none', async () => {
+    const statusOf = async (body: object) => (await call(handler, 'createSite', { caller: ada, body })).status;
+    for (const name of ['a\u0000b', '\u001b[2J', '\u202ekcip', 'two\nlines', '\ud83d']) {
+      expect(await statusOf({ ...chicago, name })).toBe(400);
+    }
+    for (const to of ['', 'soon', '2027-02-30T10:00', '9999999-01-01T00:00']) {
+      expect(await statusOf({ ...chicago, freezes: [{ name: 'x', from: '0000-01-01T00:00', to }] })).toBe(400);
+    }
+    const deep = `{"name":${'['.repeat(20_000)}${']'.repeat(20_000)}}`;
+    const headers = { 'content-type': 'application/json' };
+    expect((await call(handler, 'createSite', { caller: ada, raw: deep, headers })).status).toBe(400);
   });
 
   test('refuse what is not valid, and say where', async () => {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { homeSite } from '../../../local/identity/users.ts';
+import { assertIsolated } from '../../support/isolation.ts';
 import { type LocalCloud, startLocalCloud } from '../../support/local-cloud.ts';
 
 type Body = Record<string, unknown>;
@@ -115,6 +116,12 @@ describe('The management API of the local cloud, through its front door', () => 
     ]);
     expect((await api('GET', '/devices?serial=imp-1')).body['items']).toMatchObject([{ platform: 'apple' }]);
   }, 60_000);
+
+  test('the administrator of one site sees and changes nothing of another, by any operation', async () => {
+    const { body } = await api('GET', '/sites');
+    const home = (body['items'] as Body[]).find(({ name }) => name === homeSite);
+    await assertIsolated(cloud, String(home?.['id']));
+  }, 120_000);
 
   test('nobody gets in without a token, and everybody may read what the API is', async () => {
     for (const token of [undefined, 'nonsense', `${ada.slice(0, -4)}AAAA`]) {

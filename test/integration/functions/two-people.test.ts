@@ -272,6 +272,13 @@ describe('A destructive command', () => {
     });
     expect((await approve(sue, first)).status).toBe(409);
     expect((await ask('withdrawRequest', ben, path(second))).status).toBe(403);
+    const suspended = { ...ada, status: 'suspended' };
+    for (const operation of ['getApproval', 'withdrawRequest'] as const) {
+      expect(await ask(operation, suspended, path(second))).toMatchObject({
+        status: 403,
+        body: { policyIds: ['suspended'] },
+      });
+    }
     expect((await ask('withdrawRequest', ada, path(second))).body['state']).toBe('withdrawn');
     expect((await approve(sue, second)).status).toBe(409);
     const list = await call(handler, 'listApprovals', { caller: sue, query: { state: 'denied' } });
@@ -377,6 +384,8 @@ describe('Limits', () => {
 
   test('are changed by two people, and only if nobody changed them since', async () => {
     expect((await ask('getLimits', sue)).body).toEqual({ limits: defaultLimits });
+    expect((await ask('getLimits', callerWith('site-it', { sites: [siteId] }))).status).toBe(200);
+    expect(await ask('getLimits', callerWith('help-desk'))).toMatchObject({ status: 403, body: { policyIds: [] } });
     const more = { ...defaultLimits, bulkWithoutApproval: 50 };
     expect((await ask('updateLimits', sue, {}, more)).status).toBe(403);
     const [first, second] = [

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { openApiDocument } from '../../../../shared/api/document.ts';
+import * as v from 'valibot';
+import { named } from '../../../../shared/api/components.ts';
+import { openApiDocument, segments } from '../../../../shared/api/document.ts';
+import { examples } from '../../../../shared/api/examples.ts';
 import { apiMarkdown } from '../../../../shared/api/markdown.ts';
 import { operations } from '../../../../shared/api/operations.ts';
 import { ProblemError, problems } from '../../../../shared/http/problem.ts';
@@ -47,6 +50,45 @@ describe('The OpenAPI document', () => {
     const valid = ajv.compile(schemas['SiteInput'] ?? {});
     expect(valid({ name: 'x', timeZone: 'UTC' })).toBe(true);
     expect(valid({ name: 'x' })).toBe(false);
+  });
+
+  test('shows for each named body what somebody would send, and it is accepted', () => {
+    const inputs = Object.entries(named).filter(([, [, mode]]) => mode === 'input');
+    expect(Object.keys(examples).sort()).toEqual(inputs.map(([name]) => name).sort());
+    const { schemas } = document['components'] as { schemas: Record<string, Json> };
+    for (const [name, [schema]] of inputs) {
+      const [example] = (schemas[name]?.['examples'] ?? []) as unknown[];
+      expect(example).toBeDefined();
+      expect([name, v.safeParse(schema, example).issues]).toEqual([name, undefined]);
+    }
+    for (const id of JSON.stringify(examples).match(/\bd-[0-9a-z]+/g) ?? []) expect(id).toMatch(/^d-[0-9a-z]{24}$/);
+  });
+
+  test('says what each parameter is, and which must be given', () => {
+    const used = new Set(routes.flatMap(({ path }) => [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)));
+    expect(Object.keys(segments).sort()).toEqual([...used].sort());
+    const paths = document['paths'] as Record<string, Record<string, { parameters?: Json[] }>>;
+    const exported = paths['/audit/archive']?.['get']?.parameters ?? [];
+    expect(exported.map(({ name, required = false }) => [name, required])).toEqual([
+      ['from', true],
+      ['to', true],
+      ['site', false],
+      ['cursor', false],
+    ]);
+    const listed = paths['/devices']?.['get']?.parameters ?? [];
+    expect(listed.find(({ name }) => name === 'limit')?.['schema']).toEqual({
+      type: 'integer',
+      minimum: 1,
+      maximum: 100,
+      default: 50,
+    });
+  });
+
+  test('has no pattern that JSON Schema in other languages does not read', () => {
+    for (const [, pattern = ''] of JSON.stringify(document).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)) {
+      expect(JSON.parse(pattern)).not.toMatch(/\\p\{/);
+      expect(() => new RegExp(JSON.parse(pattern), 'u')).not.toThrow();
+    }
   });
 
   test('asks for sign-in everywhere but where the route is public', () => {

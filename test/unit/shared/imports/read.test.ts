@@ -102,6 +102,32 @@ describe('readCsv', () => {
     expect(read.lines).toEqual([2, 3, 5]);
   });
 
+  test('takes one delimiter, the one between the headings, and leaves the others in the text', async () => {
+    expect((await csv('serial,name,platform\nA1,Pump; spare,iomt\n')).rows).toEqual([
+      { serial: 'A1', name: 'Pump; spare', platform: 'iomt' },
+    ]);
+    expect((await csv('serial;name;platform\nA1;Boom 1,5 m;iomt\n')).rows).toEqual([
+      { serial: 'A1', name: 'Boom 1,5 m', platform: 'iomt' },
+    ]);
+    expect((await csv('"serial";"name, in full, as printed"\nA1;x\n')).rows).toEqual([{ serial: 'A1' }]);
+    expect((await csv('serial\nA1\n')).rows).toEqual([{ serial: 'A1' }]);
+    const manyBlankLines = `${'\n'.repeat(30_000)}serial;name\nA1;x, y`;
+    expect((await csv(manyBlankLines, 65_536)).rows).toEqual([{ serial: 'A1', name: 'x, y' }]);
+  });
+
+  test('understands the first line that Excel writes to name the delimiter', async () => {
+    for (const first of ['sep=;', '"sep=;"', '\u{feff}SEP=;']) {
+      const read = await csv(`${first}\r\nserial;name, as printed;model\r\nA1;x;M\r\n`);
+      expect(read).toMatchObject({ rows: [{ serial: 'A1', model: 'M' }], lines: [3] });
+    }
+  });
+
+  test('puts a cell that is broken over lines on one', async () => {
+    expect((await csv('serial,name\nA1,"Cart\n  by the\r\ndoor"\n')).rows).toEqual([
+      { serial: 'A1', name: 'Cart by the door' },
+    ]);
+  });
+
   test('says what is wrong with a file that is no list', async () => {
     await expect(csv('')).rejects.toThrow('The file is empty.');
     await expect(csv('name,model\nx,y\n')).rejects.toThrow(ListError);
