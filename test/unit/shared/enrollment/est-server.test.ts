@@ -244,6 +244,18 @@ describe('EST server', () => {
       expect(store.refusals).toHaveLength(6);
     });
 
+    test('after a change of the CA key a device comes with the certificate that it has, and gets one of the new key', async () => {
+      const old = await enrol();
+      const next = await testAuthority(start);
+      means = { ...means, authorityPem: next.certificate.pem, sign: next.sign };
+      const renewed = certificateIn(await renew(old, requestFor('A1', deviceKeys(), id)));
+      expect(renewed.verify(new X509Certificate(next.certificate.pem).publicKey)).toBe(true);
+      expect(store.devices.get(id)).toMatchObject({
+        certificate: old.fingerprint256.replaceAll(':', '').toLowerCase(),
+        nextCertificate: renewed.fingerprint256.replaceAll(':', '').toLowerCase(),
+      });
+    });
+
     test('a wrong request is 400; no client certificate is 403', async () => {
       const old = await enrol();
       expect((await renew(old, 'AAAA')).answer.statusCode).toBe(400);
