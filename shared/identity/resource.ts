@@ -107,9 +107,11 @@ export function rolloutResource({ id, siteIds = [], classes }: RolloutFacts): Re
   };
 }
 
-/** The places of a caller, out of the sites of the token. */
+/** The places of a caller, out of the sites of the token. Everywhere is `*` alone: no site has the organization's id. */
 export function placesOf(sites: readonly string[]): CedarValueJson[] {
-  return sites.map((site) => ({ __entity: uid('Place', site === everySite ? organizationId : site) }));
+  return sites
+    .filter((site) => site !== organizationId)
+    .map((site) => ({ __entity: uid('Place', site === everySite ? organizationId : site) }));
 }
 
 /** Ancestors are written out, so that the places themselves need not be sent along with each request. */
@@ -119,6 +121,8 @@ function entity(
   attrs: Record<string, CedarValueJson>,
   places: readonly (string | undefined)[],
 ): EntityJson {
-  const known = places.filter((place) => place !== undefined);
-  return { uid: uid(type, id), attrs, parents: [...known, organizationId].map((place) => uid('Place', place)) };
+  const known = new Set([...places.filter((place) => place !== undefined), organizationId]);
+  // Ids come from the request before anybody knows whether there is such a place: Cedar refuses what lies in itself.
+  if (type === 'Place') known.delete(id);
+  return { uid: uid(type, id), attrs, parents: [...known].map((place) => uid('Place', place)) };
 }
