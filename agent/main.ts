@@ -182,12 +182,16 @@ function authorityFrom(options: AgentOptions): string | undefined {
   return typeof file === 'string' ? readFileSync(file, 'utf8') : undefined;
 }
 
+/** Where a local cloud listens. */
+const ownAddresses: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
+
 /**
  * What the local cloud wrote to `.wardline/local.json` below the working folder or one above it; nothing when that is
- * another cloud than the one to enrol with, because its endpoints would not know the device.
+ * another cloud than the one to enrol with, because its endpoints would not know the device. Looked for only when that is
+ * on this machine: a file in a folder that anybody can write to must not name the authority of a hospital's hosts.
  */
 function localCloud(enroll: string | undefined): Readonly<Record<string, unknown>> {
-  if (enroll === undefined) return {};
+  if (enroll === undefined || !ownAddresses.has(new URL(enroll).hostname)) return {};
   for (let folder = process.cwd(); ; folder = dirname(folder)) {
     const file = resolve(folder, '.wardline', 'local.json');
     if (existsSync(file)) {

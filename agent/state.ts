@@ -7,7 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { isRecord } from './channel/messages.ts';
@@ -41,7 +41,7 @@ export class AgentState {
     return join(this.#folder, 'logs');
   }
 
-  /** `identity.pem` and, during a renewal, `identity-next.pem`. */
+  /** `identity.pem` and, during a renewal, `identity-next.pem`; before there is one, `enrolment-key.pem`. */
   get identities(): IdentityStore {
     return {
       load: () => {
@@ -54,6 +54,11 @@ export class AgentState {
         if (next !== undefined) this.#write('identity-next.pem', pemOf(next));
         this.#write('identity.pem', pemOf(current));
         if (next === undefined) rmSync(join(this.#folder, 'identity-next.pem'), { force: true });
+        rmSync(join(this.#folder, 'enrolment-key.pem'), { force: true });
+      },
+      enrolmentKey: {
+        load: () => this.#read('enrolment-key.pem', readKey),
+        save: (privateKeyPem) => this.#write('enrolment-key.pem', privateKeyPem),
       },
     };
   }
@@ -86,14 +91,27 @@ export class AgentState {
   #write(name: string, text: string): void {
     const file = join(this.#folder, name);
     const beside = `${file}.new`;
-    const descriptor = openSync(beside, 'w', 0o600);
+    // Made anew: what an earlier stop, or somebody else, left there may be a link or readable by others.
+    rmSync(beside, { force: true });
+    const descriptor = openSync(beside, 'wx', 0o600);
     try {
-      writeSync(descriptor, text);
+      writeFileSync(descriptor, text);
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
     }
     renameSync(beside, file);
+    this.#flushFolder();
+  }
+
+  /** The new name is on disk as well: a command that was noted is not carried out twice after a power cut. */
+  #flushFolder(): void {
+    const folder = openSync(this.#folder, 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
   }
 }
 
@@ -101,10 +119,15 @@ const pemOf = ({ certificatePem, privateKeyPem }: HttpsIdentity): string =>
   `${privateKeyPem.trim()}\n${certificatePem.trim()}\n`;
 
 function readIdentity(text: string): HttpsIdentity {
-  const [privateKeyPem] = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----/.exec(text) ?? [];
   const [certificatePem] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(text) ?? [];
-  if (privateKeyPem === undefined || certificatePem === undefined) throw new Error('it lacks a key or a certificate');
-  return { privateKeyPem: `${privateKeyPem}\n`, certificatePem: `${certificatePem}\n` };
+  if (certificatePem === undefined) throw new Error('it lacks a certificate');
+  return { privateKeyPem: readKey(text), certificatePem: `${certificatePem}\n` };
+}
+
+function readKey(text: string): string {
+  const [privateKeyPem] = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----/.exec(text) ?? [];
+  if (privateKeyPem === undefined) throw new Error('it lacks a key');
+  return `${privateKeyPem}\n`;
 }
 
 function readSettings(text: string): AgentSettings {

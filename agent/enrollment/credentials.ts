@@ -1,7 +1,7 @@
 import type { HttpsIdentity } from '../channel/request.ts';
 import { certificateFacts, renewalTime } from './certificate.ts';
 import { simpleEnroll, simpleReenroll } from './est.ts';
-import { certificateRequest } from './request.ts';
+import { certificateRequest, newPrivateKey } from './request.ts';
 
 /** The identity of a device as it is kept. */
 export interface StoredIdentity {
@@ -14,6 +14,11 @@ export interface StoredIdentity {
 export interface IdentityStore {
   load(): StoredIdentity | undefined;
   save(identity: StoredIdentity): void;
+  /**
+   * The key of an enrolment that was asked for and not answered yet, PKCS#8 PEM. With the same key and token the server
+   * gives the certificate that it issued, whose answer was lost; with another key the token would be used up.
+   */
+  readonly enrolmentKey?: { load(): string | undefined; save(privateKeyPem: string): void };
 }
 
 /** Where and how a device enrols and renews. */
@@ -41,11 +46,14 @@ export class Credentials {
     return identity === undefined ? undefined : new Credentials(options, identity);
   }
 
-  /** Makes a key, asks for a certificate with the token, and keeps both. Throws `EstError` when refused. */
+  /** Makes a key, asks for a certificate with the token, and keeps both; asks again with the key of an attempt before. Throws `EstError` when refused. */
   static async enrol(
     options: EnrollmentOptions & { url: string; token: string; signal?: AbortSignal },
   ): Promise<Credentials> {
-    const { privateKeyPem, request } = await certificateRequest({ serial: options.serial });
+    const { enrolmentKey } = options.store;
+    const key = enrolmentKey?.load() ?? (await newPrivateKey());
+    enrolmentKey?.save(key);
+    const { privateKeyPem, request } = await certificateRequest({ serial: options.serial }, key);
     const certificatePem = await simpleEnroll({ ...options, request });
     const identity: StoredIdentity = { current: { certificatePem, privateKeyPem } };
     certificateFacts(certificatePem);

@@ -3,6 +3,7 @@ import { append, byPlace, type Means } from '../../shared/audit/archive/append.t
 import { entryOf } from '../../shared/audit/archive/delivery.ts';
 import { markDays, scanRecords } from '../../shared/audit/archive/store.ts';
 import type { Table } from '../../shared/aws/dynamodb.ts';
+import { Time } from '../../shared/time.ts';
 
 const tableNames = ['devices', 'directory'] as const;
 const Position = v.strictObject({
@@ -11,7 +12,7 @@ const Position = v.strictObject({
 });
 const Request = v.strictObject({
   /** Records since then are looked at; not longer ago than archived records are remembered. */
-  since: v.pipe(v.string(), v.isoTimestamp()),
+  since: Time,
   /** `next` of the answer before. */
   next: v.optional(Position),
 });

@@ -13,6 +13,7 @@ import { systemClock } from '../../shared/clock.ts';
 import { type EstAnswer, refusalAnswer } from '../../shared/enrollment/est.ts';
 import { caCertificates, type EstMeans, simpleEnroll, simpleReenroll } from '../../shared/enrollment/est-server.ts';
 import { enrollmentStore } from '../../shared/enrollment/store.ts';
+import { describeFailure } from '../../shared/http/failure.ts';
 
 const logger = new Logger();
 
@@ -32,10 +33,10 @@ const means: EstMeans = {
   now: systemClock,
 };
 
-const operations: Readonly<Record<string, typeof simpleEnroll>> = {
-  simpleenroll: simpleEnroll,
-  simplereenroll: simpleReenroll,
-};
+const operations: ReadonlyMap<string | undefined, typeof simpleEnroll> = new Map([
+  ['simpleenroll', simpleEnroll],
+  ['simplereenroll', simpleReenroll],
+]);
 
 type Event = APIGatewayProxyEventV2WithRequestContext<APIGatewayEventRequestContextV2>;
 
@@ -44,7 +45,7 @@ export const handler = async (event: Event): Promise<APIGatewayProxyStructuredRe
   try {
     return { ...(await answer(event)), isBase64Encoded: false };
   } catch (error) {
-    logger.error('The request could not be served', { route: event.routeKey, error });
+    logger.error('The request could not be served', { route: event.routeKey, ...describeFailure(error) });
     const answer = refusalAnswer(503, 'The request could not be served now. Ask again later.', { 'retry-after': '30' });
     return { ...answer, isBase64Encoded: false };
   }
@@ -53,7 +54,7 @@ export const handler = async (event: Event): Promise<APIGatewayProxyStructuredRe
 async function answer(event: Event): Promise<EstAnswer> {
   const operation = event.rawPath.split('/').at(-1);
   if (operation === 'cacerts') return caCertificates(means.authorityPem);
-  const serve = operations[operation ?? ''];
+  const serve = operations.get(operation);
   if (serve === undefined) return refusalAnswer(404, 'There is no such EST operation.');
   const { answer, log } = await serve(
     {

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { largestRequest } from '../approvals/approval.ts';
 import { BreakGlass } from '../reviews/review.ts';
 import type { Artifact } from '../rollouts/rollout.ts';
+import { Time } from '../time.ts';
 import { CommandType } from './command.ts';
 
 const text = (longest: number) => v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(longest));
@@ -34,7 +35,7 @@ export const parameterSchemas = {
     pin: v.optional(Pin),
   }),
   /** Restart. With `notBefore` the device waits for that time. */
-  [CommandType.Restart]: v.strictObject({ notBefore: v.optional(v.pipe(v.string(), v.isoTimestamp())) }),
+  [CommandType.Restart]: v.strictObject({ notBefore: v.optional(Time) }),
   /** Report where the device is, in the result's `detail`. */
   [CommandType.Locate]: v.strictObject({}),
   /** Erase the device. */
@@ -59,12 +60,14 @@ export const parameterSchemas = {
   /** Change to what was downloaded; with `back` to what ran before it. */
   [CommandType.ActivateUpdate]: v.strictObject({ ...artifact, back: v.optional(v.literal(true)) }),
   /** Fetch and apply the desired state now; `version` = at least this one, the newest when left out. */
-  [CommandType.ApplyConfig]: v.strictObject({ version: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))) }),
+  [CommandType.ApplyConfig]: v.strictObject({
+    version: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+  }),
   /** Make a new key and renew the identity certificate. */
   [CommandType.RotateCertificate]: v.strictObject({}),
   /** Collect logs; the device says in the result's `detail` where they are. */
   [CommandType.CollectLogs]: v.strictObject({
-    since: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+    since: v.optional(Time),
     maxBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1_024), v.maxValue(10_485_760))),
   }),
 } as const satisfies Record<CommandType, v.GenericSchema>;
@@ -111,7 +114,7 @@ export const longestExpiryDays = 90;
 /** What every request has besides its type and parameters. */
 const common = {
   /** Default: the type's. At most `longestExpiryDays` ahead; the writer checks that, since it needs the time. */
-  expiresAt: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  expiresAt: v.optional(Time),
   reason: v.optional(text(500)),
 };
 

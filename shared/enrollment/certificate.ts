@@ -140,14 +140,23 @@ export async function issueAuthorityCertificate(options: {
  * all, or lacks the two names that every certificate of ours has. Validity in time is not judged here.
  */
 export function readDeviceCertificate(pem: string, authorityPem: string): CertificateHolder | undefined {
+  try {
+    const certificate = new X509Certificate(pem);
+    const authority = new X509Certificate(authorityPem);
+    const issued = !certificate.ca && certificate.checkIssued(authority) && certificate.verify(authority.publicKey);
+    return issued ? readHolder(pem) : undefined;
+  } catch {
+    return undefined; // Not a certificate: the caller refuses it, as it refuses one of another CA.
+  }
+}
+
+/** The same of any certificate, whoever signed it: for one whose fingerprint a record of ours names. */
+export function readHolder(pem: string): CertificateHolder | undefined {
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(pem);
-    const authority = new X509Certificate(authorityPem);
-    if (certificate.ca || !certificate.checkIssued(authority) || !certificate.verify(authority.publicKey))
-      return undefined;
   } catch {
-    return undefined; // Not a certificate: the caller refuses it, as it refuses one of another CA.
+    return undefined;
   }
   const subject = readSubject(decodeCertificate(certificate.raw).tbsCertificate.subject);
   const [commonName] = subject.commonNames;

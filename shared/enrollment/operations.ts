@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { DeviceClass, Platform } from '../devices/device.ts';
 import { PageQuery, pageOf } from '../http/page.ts';
 import { SiteId, UnitId } from '../places/place.ts';
+import { Time } from '../time.ts';
 
 const tag = 'Enrollment';
 
@@ -23,13 +24,7 @@ export const TokenRequest = v.strictObject({
       v.description('How many devices may enrol with it; 1 when left out'),
     ),
   ),
-  expiresAt: v.optional(
-    v.pipe(
-      v.string(),
-      v.isoTimestamp('must be a time such as 2026-01-31T12:00:00Z'),
-      v.description('At most a year ahead; in a week when left out'),
-    ),
-  ),
+  expiresAt: v.optional(v.pipe(Time, v.description('At most a year ahead; in a week when left out'))),
   allowUnknown: v.optional(
     v.pipe(v.boolean(), v.description('Whether it admits devices that are not pre-registered; true when left out')),
   ),

@@ -1,6 +1,6 @@
 import { timestamp } from '../clock.ts';
 import type { Device, DeviceId } from '../devices/device.ts';
-import { issueDeviceCertificate, readDeviceCertificate } from './certificate.ts';
+import { type CertificateHolder, issueDeviceCertificate, readDeviceCertificate, readHolder } from './certificate.ts';
 import type { CertificateRequest } from './csr.ts';
 import type { CertificateRecord } from './decide.ts';
 import { EnrollmentBusy, type EnrollmentMeans, type EnrollmentStore } from './enroll.ts';
@@ -83,7 +83,7 @@ export async function renewDevice(
   request: CertificateRequest,
   means: EnrollmentMeans & { readonly store: RenewalStore },
 ): Promise<RenewalResult> {
-  const client = readDeviceCertificate(clientPem, means.authorityPem);
+  const client = await clientOf(clientPem, means);
   if (client === undefined) {
     await means.store.recordRefusal({
       action: 'RenewCertificate',
@@ -136,6 +136,22 @@ export async function renewDevice(
 }
 
 const decisions = 5;
+
+/**
+ * Whom the client certificate was issued to. One that an earlier key of the authority signed is as good as long as the
+ * record names it: only certificates that we issued are ever named.
+ */
+async function clientOf(
+  clientPem: string,
+  { authorityPem, store }: Pick<EnrollmentMeans, 'authorityPem'> & { readonly store: Pick<RenewalStore, 'device'> },
+): Promise<CertificateHolder | undefined> {
+  const current = readDeviceCertificate(clientPem, authorityPem);
+  if (current !== undefined) return current;
+  const earlier = readHolder(clientPem);
+  if (earlier === undefined) return undefined;
+  const device = await store.device(earlier.commonName);
+  return device?.certificate === earlier.fingerprint ? earlier : undefined;
+}
 
 async function register(certificate: CertificateRecord, means: EnrollmentMeans): Promise<RenewalResult> {
   await means.registrar.register(certificate.deviceId, certificate.pem);

@@ -107,7 +107,7 @@ export function rolloutResource({ id, siteIds = [], classes }: RolloutFacts): Re
   };
 }
 
-/** The places of a caller, out of the sites of the token. */
+/** The places of a caller, out of the sites of the token. Everywhere is `*` alone: no site has the organization's id. */
 export function placesOf(sites: readonly string[]): CedarValueJson[] {
   // Only `*` stands for the organization: no site has its name.
   const own = sites.filter((site) => site !== organizationId);
@@ -121,7 +121,8 @@ function entity(
   attrs: Record<string, CedarValueJson>,
   places: readonly (string | undefined)[],
 ): EntityJson {
-  // What somebody made up may name a place as its own parent; nothing lies in itself.
-  const known = [...places, organizationId].filter((place) => place !== undefined && place !== id);
-  return { uid: uid(type, id), attrs, parents: known.map((place) => uid('Place', String(place))) };
+  const known = new Set([...places.filter((place) => place !== undefined), organizationId]);
+  // Ids come from the request before anybody knows whether there is such a place: Cedar refuses what lies in itself.
+  if (type === 'Place') known.delete(id);
+  return { uid: uid(type, id), attrs, parents: [...known].map((place) => uid('Place', place)) };
 }

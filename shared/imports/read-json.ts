@@ -29,20 +29,24 @@ export async function* readJsonList(
 function cellsOf(text: string, ignored: Set<string>): Row['cells'] {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text, asWritten);
   } catch {
     throw new ListError('An entry of the list is not JSON.');
   }
   const cells: Partial<Record<Column, string>> = {};
   for (const [member, content] of Object.entries(value as Record<string, unknown>)) {
     const column = columnOf(member);
-    const cell = typeof content === 'string' || typeof content === 'number' ? oneLine(String(content)) : undefined;
+    const cell = typeof content === 'string' ? oneLine(content) : undefined;
     if (column === undefined) {
       if (ignored.size < 50) ignored.add(member.slice(0, 100));
     } else if (cell !== undefined && cell !== '' && cells[column] === undefined) cells[column] = cell;
   }
   return cells;
 }
+
+/** Numbers as the text that they are: as numbers, serials of more than 15 digits would become others. */
+const asWritten = (_name: string, value: unknown, context?: { readonly source?: string }): unknown =>
+  typeof value === 'number' ? (context?.source ?? String(value)) : value;
 
 /** Cuts a stream of JSON into its outermost objects; what lies between them may only be list punctuation and blanks. */
 async function* splitObjects(source: Readable): AsyncGenerator<string> {

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { Time } from '../time.ts';
 
 /** What other systems say of a device's use, beside what it says itself. */
 export const SignalKind = {
@@ -32,15 +33,13 @@ export type Signals = { readonly [Kind in SignalKind]?: Signal };
 /** How long a signal holds when its source does not say: a shift of twelve hours and an hour. */
 export const defaultTtlSeconds = 13 * 3_600;
 
-const time = v.pipe(v.string(), v.isoTimestamp('must be an RFC 3339 time'));
-
 /** What a source says of a device. */
 export const SignalInput = v.strictObject({
   state: v.pipe(
     v.picklist([...signalStates[SignalKind.EhrOccupancy], ...signalStates[SignalKind.Session]]),
     v.description('`occupied` or `free` for `ehr-occupancy`; `open` or `none` for `session`'),
   ),
-  at: v.pipe(time, v.description('When it was seen; what is older than what is known changes nothing')),
+  at: v.pipe(Time, v.description('When it was seen; what is older than what is known changes nothing')),
   ttlSeconds: v.optional(
     v.pipe(
       v.number(),

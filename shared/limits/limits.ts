@@ -14,7 +14,13 @@ export type LimitedType = (typeof LimitedType)[keyof typeof LimitedType];
 export const largestCount = 500;
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(largestCount));
-const percent = v.pipe(v.number(), v.minValue(0), v.maxValue(100));
+const percent = v.pipe(
+  v.number(),
+  v.minValue(0),
+  v.maxValue(100),
+  // A share of nearly nothing cannot be stored, and means one device as 0 does.
+  v.check((share) => share === 0 || share >= 0.01, 'must be 0, or at least 0.01'),
+);
 
 /** The smaller of a number of devices and a share of the enrolled devices of the place; always at least one device. */
 const PlaceLimit = v.strictObject({ count, percent });

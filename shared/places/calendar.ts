@@ -40,15 +40,15 @@ export const Blackout = v.pipe(
 );
 export type Blackout = v.InferOutput<typeof Blackout>;
 
+/** The calendar too: 30 February would be taken for 2 March. What is no time at all is told before. */
 function isOfCalendar(text: string): boolean {
-  const instant = new Date(`${text}Z`);
-  return !Number.isNaN(instant.getTime()) && instant.toISOString().startsWith(text);
+  const time = new Date(`${text}Z`);
+  return Number.isNaN(time.getTime()) || time.toISOString().startsWith(text);
 }
 
 const LocalTime = v.pipe(
   v.string(),
   v.regex(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d$/, 'must be like 2027-11-24T18:00'),
-  // The calendar too: 30 February would be taken for 2 March.
   v.check(isOfCalendar, 'must be a day of the calendar'),
 );
 

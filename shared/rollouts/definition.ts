@@ -119,7 +119,7 @@ const AdvisoryInput = v.strictObject({
 const share = (description: string) =>
   v.pipe(
     v.number(),
-    v.gtValue(0, 'must be more than 0'),
+    v.minValue(1e-6, 'must be at least 0.000001'),
     v.ltValue(1, 'must be less than 1'),
     v.description(description),
   );
@@ -153,7 +153,7 @@ const GateInput = v.pipe(
   v.description('How the wave is judged; what is left out is the default'),
 );
 
-const percent = v.pipe(v.number(), v.description('More than 0, less than 100'));
+const percent = v.pipe(v.number(), v.description('At least 0.01, less than 100'));
 const ScopeInput = v.pipe(
   v.variant('kind', [
     v.strictObject({
@@ -235,6 +235,7 @@ export const RolloutInput = v.pipe(
         v.number(),
         v.minValue(0, 'must be 0 or more'),
         v.maxValue(60 * 24, 'must be at most 60 days'),
+        v.check((hours) => hours === 0 || hours >= 0.01, 'must be 0, or at least 0.01'),
         v.description('How long it is watched after its last wave'),
       ),
       24,

@@ -158,12 +158,12 @@ export class LoopCloud implements AsyncDisposable {
   }
 }
 
-/** Asks again until `holds`, for what happens behind the scenes; throws with what it was last after 20 seconds. */
+/** Asks again until `holds`, for what happens behind the scenes; throws with what it was last after a minute. */
 export async function eventually<T>(
   ask: () => Promise<T> | T,
   holds: (value: T) => boolean | Promise<boolean>,
 ): Promise<T> {
-  const end = Date.now() + 20_000;
+  const end = Date.now() + 60_000;
   for (;;) {
     const value = await ask();
     if (await holds(value)) return value;

@@ -356,7 +356,7 @@ export class MachineWorld {
   /** Resolves when exactly these waits are open. */
   async until(...waiting: string[]): Promise<void> {
     const wanted = waiting.sort().join(', ');
-    const limit = Date.now() + 20_000;
+    const limit = Date.now() + 60_000;
     for (;;) {
       const open = (await this.waiting()).join(', ');
       if (open === wanted) return;

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { CommandType } from '../../commands/command.ts';
 import { ActivationState, ClinicalState, ContextAssociation, OperatingMode } from '../../devices/device.ts';
+import { Time as AnyTime } from '../../time.ts';
 
 /**
  * The agent protocol (docs/protocols/agent.md): one message up, one down, the same over MQTT and HTTPS. The JSON Schema
@@ -16,13 +17,7 @@ export const detailLimitBytes = 4 * 1024;
 /** Deepest nesting of arrays and objects. */
 export const depthLimit = 32;
 
-/** A time with its offset, e.g. `2026-01-31T08:15:00Z`. The calendar is checked too: 30 February is no time. */
-const Time = v.pipe(
-  v.string(),
-  v.isoTimestamp('must be an RFC 3339 time'),
-  v.check((text) => !Number.isNaN(Date.parse(text)), 'must be an RFC 3339 time'),
-  v.description('RFC 3339 date and time with offset.'),
-);
+const Time = v.pipe(AnyTime, v.description('RFC 3339 date and time with offset.'));
 
 /** An object whose members are the device's own; not copied member by member, since it can be large. */
 const JsonObject = v.custom<Readonly<Record<string, unknown>>>(

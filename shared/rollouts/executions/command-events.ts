@@ -66,18 +66,18 @@ function checksumOf({ detail }: StoredCommand): string {
 }
 
 /** Words of devices for what went wrong (docs/protocols/agent.md), and what they mean here. */
-const classes: Readonly<Record<string, FailureClass>> = {
-  'download-failed': FailureClass.Download,
-  'not-found': FailureClass.Download,
-  'checksum-mismatch': FailureClass.Checksum,
-  'signature-invalid': FailureClass.Signature,
-  'not-enough-space': FailureClass.Space,
-  'storage-full': FailureClass.Space,
-  'install-failed': FailureClass.Install,
-  'self-test-failed': FailureClass.SelfTest,
-  'not-returned-to-service': FailureClass.Safety,
-  'alarm-path-lost': FailureClass.Safety,
-};
+const classes: ReadonlyMap<string, FailureClass> = new Map([
+  ['download-failed', FailureClass.Download],
+  ['not-found', FailureClass.Download],
+  ['checksum-mismatch', FailureClass.Checksum],
+  ['signature-invalid', FailureClass.Signature],
+  ['not-enough-space', FailureClass.Space],
+  ['storage-full', FailureClass.Space],
+  ['install-failed', FailureClass.Install],
+  ['self-test-failed', FailureClass.SelfTest],
+  ['not-returned-to-service', FailureClass.Safety],
+  ['alarm-path-lost', FailureClass.Safety],
+]);
 
 /** What devices say when a person at the device said no. */
 const rejections: ReadonlySet<string> = new Set(['rejected', 'rejected-by-user', 'declined']);
@@ -92,7 +92,7 @@ function failure({ status }: Execution, reason = ''): ExecutionEvent {
   // Before it was activated there is nothing to go back from.
   const activated = status.state === 'activating' || status.state === 'verifying';
   if (isRolledBack(reason) && activated) return { kind: 'rolled-back' };
-  const failed = { kind: 'failed', class: classes[reason] ?? FailureClass.Other } as const;
+  const failed = { kind: 'failed', class: classes.get(reason) ?? FailureClass.Other } as const;
   return untouched.has(reason) && status.state === 'activating' ? { ...failed, untouched: true } : failed;
 }
 

@@ -49,8 +49,8 @@ export function problemsOf(waves: readonly WaveDefinition[]): string[] {
   const rests = waves.filter(({ scope }) => scope.kind === 'rest').length;
   if (rests !== 1 || waves.at(-1)?.scope.kind !== 'rest') problems.push('The last wave, and only it, is the rest.');
   for (const { name, scope, bakeHours } of waves) {
-    if ('percent' in scope && !(scope.percent > 0 && scope.percent < 100)) {
-      problems.push(`${name}: a share is more than 0 and less than 100 percent.`);
+    if ('percent' in scope && !(scope.percent >= 0.01 && scope.percent < 100)) {
+      problems.push(`${name}: a share is at least 0.01 and less than 100 percent.`);
     }
     if (!(bakeHours >= 24 && bakeHours <= 24 * 60)) problems.push(`${name}: a bake is 24 hours to 60 days.`);
   }

@@ -36,8 +36,13 @@ export function installedVersion(
 
 const versionIn = (thing: unknown): string | undefined => known(member(thing, 'version'));
 
+/** Longer than any version; what is longer is none, and must not fill the items that a version is noted in. */
+const longestVersion = 200;
+
 const known = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' && value !== 'unknown' ? value : undefined;
+  typeof value === 'string' && value !== '' && value !== 'unknown' && value.length <= longestVersion
+    ? value
+    : undefined;
 
 const named = (list: unknown, name: string): unknown =>
   Array.isArray(list) ? list.find((thing: unknown) => member(thing, 'name') === name) : undefined;

@@ -107,10 +107,12 @@ function planSite(
 ): SitePlan {
   const ineligible: { id: DeviceId; reason: Ineligibility }[] = [];
   const eligible: Eligible[] = [];
+  const toldApart = commonRevisions(devices);
   for (const device of devices) {
     const reason = ineligibilityOf(device, request.target, request.selection.versions);
     if (reason === undefined && device.unitId !== undefined) {
-      eligible.push(draw(request, device, device.unitId, scores.get(`${siteId}/${device.unitId}`)));
+      const unitScore = scores.get(`${siteId}/${device.unitId}`) ?? 0;
+      eligible.push(draw(request, device, device.unitId, unitScore, toldApart));
     }
     if (reason !== undefined) ineligible.push({ id: device.id, reason });
   }
@@ -122,12 +124,35 @@ function planSite(
   return { siteId, waves, ineligible, units: loadsOf(waves, present), digest: digestOf(siteId, waves) };
 }
 
-function draw(request: PlanRequest, device: Candidate, unitId: string, unitScore = 0): Eligible {
+/**
+ * Hardware revisions of a site that are told apart, the most frequent ones. Devices write what they like there, some their
+ * serial number: each stratum is taken rounded up, so that a share of very many of them would be all devices, and each is
+ * a count in the tallies.
+ */
+const mostRevisions = 20;
+
+function commonRevisions(devices: readonly Candidate[]): ReadonlySet<string> {
+  const counts = new Map<string, number>();
+  for (const { hardwareRevision } of devices) {
+    if (hardwareRevision !== undefined) counts.set(hardwareRevision, (counts.get(hardwareRevision) ?? 0) + 1);
+  }
+  const frequent = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+  return new Set(frequent.slice(0, mostRevisions).map(([revision]) => revision));
+}
+
+function draw(
+  request: PlanRequest,
+  device: Candidate,
+  unitId: string,
+  unitScore: number,
+  toldApart: ReadonlySet<string>,
+): Eligible {
+  const { hardwareRevision = 'unknown' } = device;
   return {
     id: device.id,
     unitId,
     class: device.class,
-    stratum: `${device.hardwareRevision ?? 'unknown'}/${device.unitType}`,
+    stratum: `${hardwareRevision === 'unknown' || toldApart.has(hardwareRevision) ? hardwareRevision : 'other'}/${device.unitType}`,
     lot: lotOf(request.rolloutId, device.id),
     risk: request.order === RolloutOrder.RiskFirst ? riskOf(device, unitScore) : 0,
   };

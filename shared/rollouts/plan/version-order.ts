@@ -1,12 +1,12 @@
-/** `v2.10.1-3` as its parts: numbers and words. */
-function partsOf(version: string): (number | string)[] {
+/** `v2.10.1-3` as its parts: numbers, however long, and words of whatever script. */
+function partsOf(version: string): (bigint | string)[] {
   const parts =
     version
       .trim()
       .toLowerCase()
       .replace(/^v(?=\d)/, '')
-      .match(/\d+|[a-z]+/g) ?? [];
-  return parts.map((part) => (/^\d/.test(part) ? Number(part) : part));
+      .match(/\d+|[\p{L}\p{M}\p{N}]+?(?=\d|[^\p{L}\p{M}\p{N}]|$)/gu) ?? [];
+  return parts.map((part) => (/^\d/.test(part) ? BigInt(part) : part));
 }
 
 /**
@@ -19,9 +19,10 @@ export function compareVersions(a: string, b: string): number | undefined {
   if (left.length === 0 || right.length === 0) return undefined;
   for (let at = 0; at < Math.max(left.length, right.length); at += 1) {
     // 4.1 and 4.1.0 are the same.
-    const [one, other] = [left[at] ?? 0, right[at] ?? 0];
+    const [one, other] = [left[at] ?? 0n, right[at] ?? 0n];
     if (one === other) continue;
-    return typeof one === 'number' && typeof other === 'number' ? one - other : undefined;
+    if (typeof one !== 'bigint' || typeof other !== 'bigint') return undefined;
+    return one < other ? -1 : 1;
   }
   return 0;
 }

@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deviceIdOf } from '../../../shared/devices/device.ts';
+import { parseCertificateRequest } from '../../../shared/enrollment/csr.ts';
 import { type AgentRun, runAgent } from './program.ts';
 import { startService, type TestService } from './service.ts';
 
@@ -120,7 +121,20 @@ test('renews a certificate that is past two thirds of its life', async () => {
   expect(await run.ended).toBe(0);
 }, 120_000);
 
-test('a refused token ends the program with what the server said, and leaves nothing behind', async () => {
+test('an enrolment whose answer was lost is asked for again with the same key: the token is not used up by it', async () => {
+  service.loseEnrolments(1);
+  const lost = agent(...enrolment(), '--once');
+  expect(await lost.ended).toBe(1);
+  expect(statSync(join(state, 'enrolment-key.pem')).mode & 0o777).toBe(0o600);
+
+  expect(await agent(...enrolment(), '--once').ended).toBe(0);
+  const keys = service.requests.map((body) => parseCertificateRequest(body).publicKeyHash);
+  expect(keys).toHaveLength(2);
+  expect(keys[1]).toBe(keys[0]);
+  expect(readdirSync(state)).not.toContain('enrolment-key.pem');
+}, 120_000);
+
+test('a refused token ends the program with what the server said, without the token', async () => {
   const run = agent(...enrolment(), '--token', 'wle_wrong');
   expect(await run.ended).toBe(1);
   expect(run.output()).toContain('simpleenroll was answered with 401: the token is not valid');

@@ -46,6 +46,10 @@ export interface TestService {
   readonly results: CommandResult[];
   /** Serial numbers (hex) of the certificates issued. */
   readonly issued: string[];
+  /** Requests that were enrolled or asked to be, base64. */
+  readonly requests: string[];
+  /** Drops the answer to the next enrolments, after the certificate was issued. */
+  loseEnrolments(count: number): void;
   /** Queues a command and wakes the device. */
   queue(deviceId: string, command: { id: string; type: string; parameters?: Record<string, unknown> }): void;
   /** Drops the reply to the next check-ins, as a bad network would. */
@@ -72,6 +76,7 @@ export async function startService(): Promise<TestService> {
   const checks = new Set<() => void>();
   const connected = new Set<string>();
   let lost = 0;
+  let lostEnrolments = 0;
   let refusals = { status: 0, left: 0 };
   const happened = (): void => {
     for (const check of checks) check();
@@ -83,6 +88,10 @@ export async function startService(): Promise<TestService> {
     checkIns: [] as TestService['checkIns'][number][],
     results: [] as CommandResult[],
     issued: authority.issued,
+    requests: [] as string[],
+    loseEnrolments: (count: number): void => {
+      lostEnrolments = count;
+    },
     certificateSeconds: 3_600,
     certificateAge: 1,
     nextCheckInSeconds: 3_600,
@@ -144,9 +153,14 @@ export async function startService(): Promise<TestService> {
             .end('the token is not valid');
           return;
         }
-        response
-          .writeHead(200, { 'content-type': 'application/pkcs7-mime; smime-type=certs-only' })
-          .end(await authority.issue(body, service.certificateSeconds, service.certificateAge));
+        service.requests.push(body);
+        const answer = await authority.issue(body, service.certificateSeconds, service.certificateAge);
+        if (lostEnrolments > 0) {
+          lostEnrolments -= 1;
+          request.socket.destroy();
+          return;
+        }
+        response.writeHead(200, { 'content-type': 'application/pkcs7-mime; smime-type=certs-only' }).end(answer);
       })();
     },
   );

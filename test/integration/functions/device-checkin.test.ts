@@ -247,7 +247,7 @@ describe('over HTTPS', () => {
     } finally {
       stop();
     }
-  }, 30_000);
+  });
 
   test('an HTTP event is not taken for one of the topic rule', () => {
     expect(isMqttCheckIn(event(undefined, '{"thing":1,"payload":2}'))).toBe(false);

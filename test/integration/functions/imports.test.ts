@@ -71,7 +71,7 @@ beforeAll(async () => {
     deleteDevice: none,
     listDeviceAudit: none,
   });
-}, 60_000);
+});
 afterAll(async () => {
   cloud.stop();
   await database.stop();
@@ -197,7 +197,7 @@ describe('An import', () => {
     cloud.messages.push(JSON.stringify({ importId }));
     await deliver();
     expect((await call(handler, 'getImport', { caller: ada, path: { importId } })).body).toEqual(body);
-  }, 60_000);
+  });
 
   test('decides each row with the permissions of who uploaded it', async () => {
     const bea = callerWith('biomed', { sub: 'bea', sites: [north] });

@@ -75,7 +75,7 @@ beforeAll(async () => {
     'manage-enrollment',
     tokenOperations({ directory, guard: new Guard(policies, (record) => keepRecord(directory, record)) }),
   );
-}, 30_000);
+});
 afterAll(() => database.stop());
 
 const register = (body: object, caller = ada): Promise<TestAnswer> => call(handler, 'createDevice', { caller, body });

@@ -39,7 +39,7 @@ beforeAll(async () => {
     ...unitOperations(services),
     ...sparesOperations(services),
   });
-}, 30_000);
+});
 afterAll(() => database.stop());
 
 const createSite = async (body: object = chicago) => {

@@ -97,7 +97,7 @@ describe('The management API of the local cloud, through its front door', () => 
       'allowed RegisterDevice user:ada.admin',
     ]);
     expect((await api('DELETE', `/sites/${siteId}`, { headers: { 'if-match': '*' } })).status).toBe(409);
-  }, 60_000);
+  });
 
   test('an import is carried out behind its answer', async () => {
     const response = await fetch(`${cloud.endpoints.api}/v1/devices/import`, {
@@ -115,7 +115,7 @@ describe('The management API of the local cloud, through its front door', () => 
       { outcome: 'refused' },
     ]);
     expect((await api('GET', '/devices?serial=imp-1')).body['items']).toMatchObject([{ platform: 'apple' }]);
-  }, 60_000);
+  });
 
   test('the administrator of one site sees and changes nothing of another, by any operation', async () => {
     const { body } = await api('GET', '/sites');

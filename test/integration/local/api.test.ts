@@ -289,7 +289,7 @@ beforeAll(async () => {
     assembly: assembly.folder,
     parts: ({ roles, lambda }) => [iamPart(roles), lambdaPart(lambda, roles), truststore, httpApiPart(), restApiPart()],
   });
-}, 30_000);
+});
 
 afterAll(async () => {
   await running?.stop();

@@ -40,7 +40,7 @@ test('--help explains the flags', async () => {
 
   expect(code).toBe(0);
   for (const flag of ['--empty', '--devices', '--data', '--port', '--trace', '--faults']) expect(out).toContain(flag);
-}, 30_000);
+});
 
 test('an unknown flag', async () => {
   await expect(run(['--colour'])).resolves.toEqual({
@@ -48,14 +48,14 @@ test('an unknown flag', async () => {
     out: '',
     error: "Unknown option '--colour'. See npm start -- --help.\n",
   });
-}, 30_000);
+});
 
 test('no Java', async () => {
   const { code, error } = await run(['--empty', '--port', '0'], { PATH: folder });
 
   expect(code).toBe(1);
   expect(error).toMatch(/^Java 17 or newer is needed .*\n$/);
-}, 30_000);
+});
 
 test('a port that is taken is named, and so is the flag that helps', async () => {
   const server = createServer();
@@ -73,7 +73,7 @@ test('a port that is taken is named, and so is the flag that helps', async () =>
     `Port ${taken} (api) is in use by another program; stop it, or choose another first port with --port N.\n`,
   );
   await new Promise((done) => server.close(done));
-}, 30_000);
+});
 
 test('a data folder that cannot be one', async () => {
   const file = join(folder, 'a-file');
@@ -83,7 +83,7 @@ test('a data folder that cannot be one', async () => {
 
   expect(code).toBe(1);
   expect(error).toBe(`${file} cannot be written to; make it a writable folder, or run Wardline in another one.\n`);
-}, 30_000);
+});
 
 test('a fault plan that is wrong', async () => {
   const file = join(folder, 'faults.json');
@@ -93,7 +93,7 @@ test('a fault plan that is wrong', async () => {
 
   expect(code).toBe(1);
   expect(error).toBe(`${file}: rule 1 of the fault plan needs service and error\n`);
-}, 30_000);
+});
 
 test('a trace file that cannot be written', async () => {
   const file = join(folder, 'nowhere', 'trace.jsonl');
@@ -102,4 +102,4 @@ test('a trace file that cannot be written', async () => {
 
   expect(code).toBe(1);
   expect(error).toBe(`${file} cannot be written; choose another file with --trace FILE.\n`);
-}, 30_000);
+});

@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await running?.stop();
   rmSync(folder, { recursive: true, force: true });
-}, 30_000);
+});
 
 const call = (method: string, path: string, body?: Json) =>
   fetch(`${running.urls.api}${path}`, {

@@ -57,9 +57,9 @@ async function timeOf(of: LocalCloud): Promise<number> {
 }
 
 async function untilClosed(port: number): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   while (await isOpen(port)) {
-    if (Date.now() > deadline) throw new Error(`port ${port} is still open 10 s after the kill`);
+    if (Date.now() > deadline) throw new Error(`port ${port} is still open a minute after the kill`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -63,7 +63,7 @@ test('one pump at a time restarts; the other is told why and until when, and goe
     () => loop.life(second, other),
     ({ status }) => status === 'delivered',
   );
-}, 60_000);
+});
 
 test('a pump that an update broke is missing in its unit until a person puts it back', async () => {
   const { unitId, token } = await unitOf('5 South');

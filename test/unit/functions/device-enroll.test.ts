@@ -71,7 +71,7 @@ describe('device-enroll', () => {
   });
 
   test('a failure behind it is 503 with Retry-After: no stack, no cause in the answer, the cause in the log', async () => {
-    table.on(GetCommand).rejects(new Error('table on fire'));
+    table.on(GetCommand).rejects(Object.assign(new Error('table on fire'), { name: 'TableOnFire', $metadata: {} }));
     const answer = await call('simpleenroll', { body: 'AAAA' });
     expect(answer).toEqual({
       statusCode: 503,
@@ -83,8 +83,17 @@ describe('device-enroll', () => {
     expect(printed.join()).not.toContain(secret);
   });
 
+  test('what is not an error of AWS may repeat input: the log has its name and place, not its words', async () => {
+    table.on(GetCommand).rejects(new RangeError(`cannot read ${secret}`));
+    expect(await call('simpleenroll', { body: 'AAAA' })).toMatchObject({ statusCode: 503 });
+    expect(printed.join()).toContain('RangeError');
+    expect(printed.join()).not.toContain(secret);
+  });
+
   test('an operation that it does not have is 404; renewal without client certificate is 403', async () => {
-    expect(await call('fullcmc')).toMatchObject({ statusCode: 404 });
+    for (const name of ['fullcmc', 'constructor', '__proto__', '']) {
+      expect(await call(name)).toMatchObject({ statusCode: 404 });
+    }
     expect(await call('simplereenroll', { body: '' })).toMatchObject({ statusCode: 403 });
   });
 });

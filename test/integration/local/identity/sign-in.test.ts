@@ -73,7 +73,7 @@ beforeAll(async () => {
   ports.api = typeof address === 'object' && address !== null ? address.port : 0;
   issuer = `http://localhost:${ports.issuer}`;
   part = await startPart();
-}, 30_000);
+});
 afterAll(async () => {
   await part.stop?.();
   api.closeAllConnections();

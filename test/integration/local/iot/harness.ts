@@ -223,7 +223,7 @@ export async function startIot(
       return client;
     },
     async eventually(expected, condition) {
-      const end = Date.now() + 5000;
+      const end = Date.now() + 60_000;
       while (!condition()) {
         if (Date.now() > end) throw new Error(`Never happened: ${expected}`);
         await new Promise((resolve) => setTimeout(resolve, 5));

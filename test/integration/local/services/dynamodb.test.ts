@@ -293,7 +293,7 @@ test('DynamoDB Local dies with the process that started it, also by kill -9', as
       gone = true;
     });
     return gone;
-  }, 20_000);
+  });
 }, 120_000);
 
 test('a port that is taken is said in one sentence', async () => {
@@ -318,4 +318,4 @@ test('Java that is missing is said in one sentence', async () => {
     if (before === undefined) delete process.env['JAVA_HOME'];
     else process.env['JAVA_HOME'] = before;
   }
-}, 60_000);
+});

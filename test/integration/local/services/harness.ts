@@ -237,7 +237,7 @@ export class Harness {
 }
 
 /** Resolves when `condition` gives something; checks again after each turn of the event loop. */
-export const eventually = async <T>(condition: () => T | undefined | false, limit = 10_000): Promise<T> => {
+export const eventually = async <T>(condition: () => T | undefined | false, limit = 60_000): Promise<T> => {
   const until = Date.now() + limit;
   for (;;) {
     const value = condition();

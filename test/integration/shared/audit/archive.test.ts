@@ -12,7 +12,7 @@ import { startTestDatabase, type TestDatabase } from '../../../support/test-data
 let database: TestDatabase;
 beforeAll(async () => {
   database = await startTestDatabase();
-}, 60_000);
+});
 afterAll(async () => {
   await database.stop();
 });
@@ -33,7 +33,7 @@ test('twenty deliveries at once, each record in several of them: one chain, each
   expect(ids).toHaveLength(30);
   expect(new Set(ids).size).toBe(30);
   expect(verifyArchive(files()).problems).toEqual([]);
-}, 60_000);
+});
 
 test('full objects of 80 records fit into the transaction that remembers them', async () => {
   const { means, objects } = await archiveWith('2027-03-01T12:00:00.000Z');
@@ -42,7 +42,7 @@ test('full objects of 80 records fit into the transaction that remembers them', 
   await append(means, 's-1', entries.toReversed());
   expect(recordIds(objects)).toHaveLength(200);
   expect(objects.size).toBe(3);
-}, 60_000);
+});
 
 test('days are closed while records arrive and two closers run; empty days have a digest', async () => {
   const { means, objects, at, files } = await archiveWith('2027-03-01T23:59:59.000Z');
@@ -64,7 +64,7 @@ test('days are closed while records arrive and two closers run; empty days have 
     records: 40,
   });
   expect(await closeDays(means)).toEqual([]);
-}, 60_000);
+});
 
 test('a first day without any record is closed too', async () => {
   const { means, files } = await archiveWith('2027-03-02T00:20:00.000Z');

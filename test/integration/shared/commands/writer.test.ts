@@ -169,7 +169,7 @@ describe('queueCommand', () => {
     await expect(queue(devices.table, device, text('one more'))).rejects.toMatchObject({ problem: { status: 409 } });
     expect((await queue(devices.table, device, text('tomorrow'), start + 25 * hour)).created).toBe(true);
     expect((await readQueue(devices.table, device.id)).open).toHaveLength(1);
-  }, 60_000);
+  });
 });
 
 describe('cancelCommand', () => {

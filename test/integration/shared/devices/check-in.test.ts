@@ -438,7 +438,7 @@ describe('bad days', () => {
     ]);
     expect((await headOf(device)).clinical?.state).toBe('in-use');
     expect((await getReport(devices.table, device.id, 'inventory'))?.report).toEqual({ os: { version: '1' } });
-  }, 30_000);
+  });
 
   test('a result that arrives before the delivery was recorded counts', async () => {
     const device = await enrolled();
@@ -471,5 +471,5 @@ describe('bad days', () => {
       expect(reply.commands.map((command) => command.id)).toEqual(cancelled ? [] : [id]);
       expect((await commandOf(device, id, start)).status).toBe(cancelled ? 'cancelled' : 'delivered');
     }
-  }, 30_000);
+  });
 });

@@ -142,7 +142,7 @@ test('a table that is down fails the check-in as a whole; once it is back, all i
   }
   await day.serve();
   expect(await day.outcome()).toEqual(undisturbed);
-}, 30_000);
+});
 
 test('a command is queued once although the answer to its transaction is lost', async () => {
   serials += 1;

@@ -43,7 +43,8 @@ describe('Patterns', () => {
   test('a hostile pattern costs no time', () => {
     const started = performance.now();
     expect(matcher(parsePattern(`${'*a'.repeat(50)}b`) as BoundPiece[])('a'.repeat(5000))).toBe(false);
-    expect(performance.now() - started).toBeLessThan(1000);
+    // Where it grows with the length to a power, it takes years.
+    expect(performance.now() - started).toBeLessThan(20_000);
   });
 });
 

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import fc from 'fast-check';
 import { deviceIdOf } from '../../../../shared/devices/device.ts';
 import {
   caCertificates,
@@ -95,6 +96,30 @@ describe('EST server', () => {
       expect(answer.statusCode).toBe(401);
       expect(answer.headers['www-authenticate']).toMatch(/^Basic/);
       expect(store.refusals).toEqual([{ action: 'EnrollDevice', reason: 'token-unknown', at: start }]);
+    });
+
+    test('whatever credentials and body come, nothing is enrolled and nothing of them is said or logged', async () => {
+      const secret = store.addToken({}, start);
+      const credentials = fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.string({ unit: 'binary' }).map((text) => basic(text)),
+        fc.constantFrom(
+          basic(secret),
+          `basic   ${basic(secret).slice(6)}  `,
+          basic(`:${secret}`),
+          basic(`${secret}\0`),
+        ),
+      );
+      const body = fc.oneof(fc.string({ unit: 'binary' }), fc.uint8Array(), fc.base64String());
+      await fc.assert(
+        fc.asyncProperty(credentials, body, async (authorization, sent) => {
+          const outcome = await simpleEnroll({ authorization, body: sent }, means);
+          expect([400, 401]).toContain(outcome.answer.statusCode);
+          expect(JSON.stringify(outcome)).not.toContain(secret);
+          expect(JSON.stringify(store.refusals)).not.toContain(secret);
+        }),
+      );
+      expect([store.devices.size, registrar.registered.length]).toEqual([0, 0]);
     });
 
     test('a wrong request is 400 with the reason, audited with the token, and uses nothing up', async () => {
@@ -242,6 +267,18 @@ describe('EST server', () => {
       means = { ...means, authorityPem: foreign.certificate.pem };
       expect(await reasons(renew(old, good))).toBe('foreign-certificate');
       expect(store.refusals).toHaveLength(6);
+    });
+
+    test('after a change of the CA key a device comes with the certificate that it has, and gets one of the new key', async () => {
+      const old = await enrol();
+      const next = await testAuthority(start);
+      means = { ...means, authorityPem: next.certificate.pem, sign: next.sign };
+      const renewed = certificateIn(await renew(old, requestFor('A1', deviceKeys(), id)));
+      expect(renewed.verify(new X509Certificate(next.certificate.pem).publicKey)).toBe(true);
+      expect(store.devices.get(id)).toMatchObject({
+        certificate: old.fingerprint256.replaceAll(':', '').toLowerCase(),
+        nextCertificate: renewed.fingerprint256.replaceAll(':', '').toLowerCase(),
+      });
     });
 
     test('a wrong request is 400; no client certificate is 403', async () => {

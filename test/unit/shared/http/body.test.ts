@@ -46,6 +46,25 @@ describe('readBody', () => {
   });
 });
 
+test('whatever arrives, at most the limit comes out, or a refusal', () => {
+  const bytes = fc.uint8Array({ maxLength: 300 });
+  const body = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 300 }),
+    bytes.map((each) => Buffer.from(each).toString('base64')),
+    bytes.map((each) => gzipSync(each).toString('base64')),
+    fc.tuple(bytes, fc.nat(40)).map(([each, cut]) => gzipSync(each).subarray(0, cut).toString('base64')),
+  );
+  const encoding = fc.oneof(fc.constantFrom('gzip', 'GZIP ', 'identity', 'br', '', '__proto__'), fc.string());
+  fc.assert(
+    fc.property(body, fc.boolean(), encoding, fc.nat(400), (text, isBase64Encoded, name, limit) => {
+      const source = { body: text, isBase64Encoded, headers: { 'Content-Encoding': name } };
+      const status = statusOf(() => expect(readBody(source, limit).length).toBeLessThanOrEqual(limit));
+      expect([undefined, 400, 413, 415]).toContain(status);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
 describe('readJson', () => {
   test('wants JSON and says so', () => {
     expect(readJson({ body: '{"a":1}', headers: { 'Content-Type': 'application/json; charset=utf-8' } })).toEqual({

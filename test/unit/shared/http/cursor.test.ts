@@ -49,6 +49,24 @@ describe('entity tags', () => {
     expect(statusOf(() => assertVersion('any', 7))).toBe(200);
   });
 
+  test('whatever a client sends is a version, everything, or refused', () => {
+    const value = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.stringMatching(/^"?\d{0,20}"?$/),
+      fc.constantFrom('*', '"-1"', '"1e3"'),
+    );
+    fc.assert(
+      fc.property(value, (text) => {
+        const status = statusOf(() => {
+          const version = requireIfMatch({ 'IF-MATCH': text });
+          expect(version === 'any' || Number.isSafeInteger(version)).toBe(true);
+        });
+        expect([200, 412, 428]).toContain(status);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   test('are required, and strong', () => {
     expect(statusOf(() => requireIfMatch({}))).toBe(428);
     expect(statusOf(() => requireIfMatch({ 'if-match': 'W/"1"' }))).toBe(412);

@@ -28,6 +28,13 @@ const device = (platform: 'apple' | 'iomt', siteId?: string) =>
     lifecycle: 'enrolled',
     ...(siteId === undefined ? {} : { siteId }),
   });
+const deviceFacts = {
+  id: 'd-1',
+  platform: 'apple',
+  class: 'tablet',
+  ownership: 'organization',
+  lifecycle: 'enrolled',
+} as const;
 const may = (caller: Caller, action: Action, resource: Resource, context = fresh) =>
   policies.decide(caller, action, resource, context).allowed;
 
@@ -74,6 +81,34 @@ describe('The shipped policies', () => {
     expect(may(local, 'UpdateSite', siteResource('s-2'))).toBe(false);
     expect(may(local, 'CreateSite', organization())).toBe(false);
     expect(may(local, 'ReadDevice', device('apple'))).toBe(false);
+  });
+
+  test('decide about places that do not exist, too: ids come from requests', () => {
+    const ids = fc.oneof(
+      fc.constantFrom('organization', '__proto__', 's-1', '', '"', '\u0000'),
+      fc.string({ unit: 'binary' }),
+    );
+    fc.assert(
+      fc.property(ids, ids, (site, unit) => {
+        const local = callerWith('administrator', { sites: ['s-2'] });
+        const elsewhere = site !== 's-2' && unit !== 's-2';
+        for (const place of [siteResource(site), unitResource(site, unit)]) {
+          expect(may(callerWith('administrator'), 'ReadPlace', place)).toBe(true);
+          if (elsewhere) expect(may(local, 'ReadPlace', place)).toBe(false);
+        }
+        const there = deviceResource({ ...deviceFacts, siteId: site, unitId: unit });
+        expect(may(callerWith('administrator'), 'ReadDevice', there)).toBe(true);
+        if (elsewhere) expect(may(local, 'ReadDevice', there)).toBe(false);
+      }),
+    );
+  });
+
+  test('the word for all that there is, in the sites of a token, gives no place: everywhere is `*` alone', () => {
+    const caller = callerWith('administrator', { sites: ['organization'] });
+    for (const action of actions.filter((each) => !anywhere.includes(each))) {
+      expect([action, may(caller, action, resourceFor(action))]).toEqual([action, false]);
+    }
+    expect(may(caller, 'ReadPlace', organization())).toBe(false);
   });
 
   test('give the roles what their files say, at their sites', () => {

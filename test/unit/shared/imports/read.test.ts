@@ -171,6 +171,10 @@ describe('readJsonList', () => {
 
   test('takes numbers for text, and says what is wrong', async () => {
     expect((await json('[{"serial": 12345}]')).rows).toEqual([{ serial: '12345' }]);
+    // Longer than a number of JavaScript holds: not one digit may change.
+    expect((await json('[{"serial": 12345678901234567891, "model": 1.50}]')).rows).toEqual([
+      { serial: '12345678901234567891', model: '1.50' },
+    ]);
     await expect(json('"text"')).rejects.toThrow('not a JSON list');
     await expect(json('[{"serial": "A"}, 5]')).rejects.toThrow('not a JSON list');
     await expect(json('[{"serial": "A"}')).rejects.toThrow('ends before the list');

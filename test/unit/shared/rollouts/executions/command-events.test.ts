@@ -6,6 +6,7 @@ import { eventFor, safetyOf } from '../../../../../shared/rollouts/executions/co
 import {
   advance,
   type ExecutionStatus,
+  FailureClass,
   isFinal,
   mustGoBack,
 } from '../../../../../shared/rollouts/executions/execution.ts';
@@ -122,6 +123,25 @@ describe('eventFor an activation', () => {
 
   test.each(['queued', 'pushed', 'delivered'] as const)('%s is no news', (status) => {
     expect(eventFor(armed, activation(said(status)), now)).toBeUndefined();
+  });
+
+  test('whatever word a device has for what went wrong, it is a failure of a known kind', () => {
+    const word = fc.oneof(
+      fc.constantFrom('constructor', '__proto__', 'toString', 'valueOf', ''),
+      fc.string({ unit: 'binary' }),
+    );
+    fc.assert(
+      fc.property(word, (reason) => {
+        const event = eventFor(activating, activation(said('failed', { reason })), now);
+        if (event === undefined) throw new Error('it says nothing');
+        const outcome = advance(activating, event, activating.version, now);
+        if (!outcome.ok) throw new Error('it is not taken');
+        const { status } = outcome.value;
+        if (status.state === 'failed') expect(Object.values(FailureClass)).toContain(status.class);
+        // What becomes of it can be stored as it is.
+        expect(JSON.parse(JSON.stringify(status))).toEqual(status);
+      }),
+    );
   });
 
   test('put off: by whom, for what, and always until a time to come (I5)', () => {

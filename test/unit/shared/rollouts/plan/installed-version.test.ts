@@ -32,6 +32,7 @@ describe('installedVersion', () => {
     expect(installedVersion(inventory, { kind: 'app', name: 'Maps' })).toBeUndefined();
     expect(installedVersion({ os: { version: 'unknown' } }, { kind: 'os', name: 'x' })).toBeUndefined();
     expect(installedVersion(undefined, { kind: 'os', name: 'x' })).toBeUndefined();
+    expect(installedVersion({ os: { version: '1'.repeat(201) } }, { kind: 'os', name: 'x' })).toBeUndefined();
   });
 
   test('says a text or nothing, whatever a device sends', () => {

@@ -72,6 +72,20 @@ describe('planSites', () => {
     expect(lotOf('r-1', 'd-17')).toBe(Number.parseInt(digest.slice(0, 12), 16));
   });
 
+  test('a share of devices stays a share, though each device writes something else as its hardware revision', async () => {
+    const waves = [wave({ kind: 'share-of-devices', percent: 10 }), wave({ kind: 'rest' })];
+    const devices = Array.from({ length: 1_000 }, (_, index) =>
+      candidate(`d-${index}`, 's-1', 'u-1', { hardwareRevision: index % 2 === 0 ? 'A' : `SN-${index}` }),
+    );
+    const [site] = await plan(request({ waves }), devices);
+    expect(site?.waves[0]?.length).toBeGreaterThanOrEqual(100);
+    expect(site?.waves[0]?.length).toBeLessThanOrEqual(100 + 21);
+    const strata = new Set(site?.waves.flat().map(({ stratum }) => stratum));
+    expect(strata.size).toBeLessThanOrEqual(21);
+    expect(strata).toContain('A/T2');
+    expect(strata).toContain('other/T2');
+  });
+
   test('each device that takes part is in exactly one wave; the same plan comes out whatever the order of reading', async () => {
     await fc.assert(
       fc.asyncProperty(fleets, orders, async (devices, order) => {

@@ -18,8 +18,34 @@ describe('compareVersions', () => {
       ['', '4'],
       ['unknown', '4'],
       ['?', '?'],
+      // Letters of any script are letters.
+      ['4.1β', '4.1'],
+      ['4.1版', '4.1'],
     ] as const;
     for (const [a, b] of pairs) expect([a, b, compareVersions(a, b)]).toEqual([a, b, undefined]);
+  });
+
+  test('tells apart what is longer than a number of JavaScript, such as a time with a serial', () => {
+    expect(compareVersions('1.20270301000000000001', '1.20270301000000000002')).toBeLessThan(0);
+    expect(compareVersions(`1.${'9'.repeat(400)}`, `1.${'9'.repeat(399)}8`)).toBeGreaterThan(0);
+  });
+
+  test('a version is the same as itself, or cannot be read; the answer turns with the question', () => {
+    const anything = fc.oneof(
+      fc.string({ unit: 'grapheme' }),
+      fc.string({ unit: 'binary' }),
+      fc.stringMatching(/^[v0-9a-z.βx-]{1,12}$/),
+    );
+    fc.assert(
+      fc.property(anything, anything, (a, b) => {
+        expect(compareVersions(a, a) ?? 0).toBe(0);
+        const [there, back] = [compareVersions(a, b), compareVersions(b, a)];
+        expect(there === undefined ? undefined : Math.sign(there) + Math.sign(back ?? Number.NaN)).toBe(
+          back === undefined ? undefined : 0,
+        );
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   test('reads the same in both directions', () => {
