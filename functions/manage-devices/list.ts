@@ -1,4 +1,3 @@
-import { auditPrefix } from '../../shared/audit/record.ts';
 import { readTrail } from '../../shared/audit/store.ts';
 import { type Device, deviceIdOf } from '../../shared/devices/device.ts';
 import { devicePartition } from '../../shared/devices/keys.ts';
@@ -55,12 +54,7 @@ export function listHandlers({ devices, guard }: Pick<Services, 'devices' | 'gua
       const device = await requireDevice(devices, path);
       guard.assertMay(caller, 'ReadAudit', deviceResource(device), receivedAt);
       const list = ['device-audit', deviceId];
-      const page = await readTrail(
-        devices,
-        devicePartition(deviceId),
-        query.limit,
-        startAfter(list, query.cursor, auditPrefix),
-      );
+      const page = await readTrail(devices, devicePartition(deviceId), query.limit, startAfter(list, query.cursor));
       return { body: pageBody(list, page.items, page.after) };
     }),
   };

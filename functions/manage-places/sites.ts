@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ulid } from 'ulid';
-import { auditPrefix, auditRecord } from '../../shared/audit/record.ts';
+import { auditRecord } from '../../shared/audit/record.ts';
 import { readTrail } from '../../shared/audit/store.ts';
 import { operation } from '../../shared/http/api.ts';
 import { assertVersion, etagOf } from '../../shared/http/etag.ts';
@@ -97,12 +97,7 @@ export function siteOperations({ places, guard, directory, wakeHeld }: Services)
       guard.assertMay(caller, 'ReadAudit', siteResource(siteId), receivedAt);
       const list = ['site-audit', siteId];
       // A deleted site keeps its trail, so that there is no 404 here.
-      const page = await readTrail(
-        directory,
-        sitePartition(siteId),
-        query.limit,
-        startAfter(list, query.cursor, auditPrefix),
-      );
+      const page = await readTrail(directory, sitePartition(siteId), query.limit, startAfter(list, query.cursor));
       return { body: pageBody(list, page.items, page.after) };
     }),
   };

@@ -1,5 +1,4 @@
 import * as v from 'valibot';
-import { auditPrefix } from '../../shared/audit/record.ts';
 import { readTrail } from '../../shared/audit/store.ts';
 import { operation } from '../../shared/http/api.ts';
 import { decodeCursor } from '../../shared/http/cursor.ts';
@@ -59,12 +58,7 @@ export function progressHandlers(services: Services) {
       async ({ caller, path, query, receivedAt }) => {
         const { id } = await readableRollout(services, caller, path, receivedAt);
         const list = ['rollout-timeline', id];
-        const trail = await readTrail(
-          directory,
-          rolloutPartition(id),
-          query.limit,
-          startAfter(list, query.cursor, auditPrefix),
-        );
+        const trail = await readTrail(directory, rolloutPartition(id), query.limit, startAfter(list, query.cursor));
         const reads = sitesReader(services, caller, receivedAt);
         const items = trail.items.flatMap((record) => timelineEntry(record, reads) ?? []);
         return { body: pageBody(list, items, trail.after) };

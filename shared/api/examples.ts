@@ -41,6 +41,7 @@ export const examples = {
   BrakeRequest: { scope: 'unit', siteId, unitId, reason: 'Pumps restart under patients' },
   SignalInput: { state: 'occupied', at: '2027-03-01T09:30:00Z', ttlSeconds: 3600 },
   InterlockShadowRequest: { settings: { deviceStateSeconds: 600 }, siteId },
+  LimitsShadowRequest: { limits: { ...defaultLimits, bulkWithoutApproval: 10 }, siteId },
   RolloutInput: {
     name: 'Pump firmware 9.5.0',
     artifact: {

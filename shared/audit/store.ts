@@ -19,7 +19,7 @@ export async function keepRecord(table: Table, item: AuditItem): Promise<void> {
 /** A page of an audit trail, newest first. */
 export interface AuditPage {
   readonly items: readonly AuditRecord[];
-  /** Sort key to go on after; absent on the last page. */
+  /** Time and id of the record to go on after; absent on the last page. */
   readonly after?: string;
 }
 
@@ -32,12 +32,12 @@ export async function readTrail(table: Table, partition: string, limit: number, 
       ExpressionAttributeValues: { ':partition': partition, ':prefix': auditPrefix },
       ScanIndexForward: false,
       Limit: limit,
-      ...(after === undefined ? {} : { ExclusiveStartKey: { pk: partition, sk: after } }),
+      ...(after === undefined ? {} : { ExclusiveStartKey: { pk: partition, sk: `${auditPrefix}${after}` } }),
     }),
   );
   const items = (answer.Items ?? []).map((item) => toRecord(item));
-  const last = answer.LastEvaluatedKey?.['sk'];
-  return typeof last === 'string' ? { items, after: last } : { items };
+  const last: unknown = answer.LastEvaluatedKey?.['sk'];
+  return typeof last === 'string' ? { items, after: last.slice(auditPrefix.length) } : { items };
 }
 
 function toRecord(item: Readonly<Record<string, unknown>>): AuditRecord {
