@@ -25,7 +25,7 @@ describe('without wardline:deviceDomain, in no account', () => {
   });
 
   test('how many concurrent executions an account must have is said', () => {
-    const said = synth.wardline.app.node.metadata.map((entry) => String(entry.data));
+    const said = synth.wardline.devices.node.metadata.map((entry) => String(entry.data));
     const reserved = resourcesOf(synth, 'AWS::Lambda::Function').reduce(
       (sum, one) => sum + Number(one.Properties['ReservedConcurrentExecutions']),
       0,

@@ -105,6 +105,11 @@ describe('readSettings', () => {
     expect(message).toContain('Example: --context');
   });
 
+  test('the example for a setting that does not exist is one that does', () => {
+    const { message } = refusal({ 'wardline:oidc': oidc, 'wardline:regoin': 'eu-central-1' });
+    expect(message).toContain("Example: --context 'wardline:region=eu-central-1'");
+  });
+
   test('the region comes from the setting, else from the AWS profile, else it is asked for', () => {
     const set = { 'wardline:oidc': oidc, 'wardline:region': 'eu-central-1' };
     expect(readSettings(sources(set)).region).toBe('eu-central-1');
