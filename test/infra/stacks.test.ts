@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { functionNames } from '../../infra/bundle.ts';
 import { listOf, member, textOf } from '../../infra/checks/resolved.ts';
 import { routes } from '../../shared/http/routes.ts';
@@ -10,6 +10,9 @@ const synth = synthesized();
 const of = (type: string) => resourcesOf(synth, type);
 const property = (resource: TemplateResource, path: string): unknown =>
   path.split('.').reduce<unknown>((value, name) => member(value, name), resource.Properties);
+
+/** All properties of a resource, as text. */
+const textOfAll = (resource: TemplateResource): string => JSON.stringify(resource.Properties);
 
 /** A logical id without the hash that CDK gives it. */
 const withoutHash = (id: string): string => id.replace(/[0-9A-F]{8}$/, '');
@@ -162,12 +165,11 @@ describe('functions', () => {
 
   test('what fails has a place to go, however the function is called', () => {
     const kept = (value: unknown) => /Failures/.test(textOf(value));
-    const text = (resource: TemplateResource) => JSON.stringify(resource.Properties);
     const queues = new Map(of('AWS::SQS::Queue').map((queue) => [queue.id.split('/')[1], queue]));
     for (const one of functions) {
       const [, id = ''] = one.id.split('/');
       const calls = (type: string, which: (resource: TemplateResource) => boolean = () => true) =>
-        of(type).filter((resource) => text(resource).includes(`"${id}"`) && which(resource));
+        of(type).filter((resource) => textOfAll(resource).includes(`"${id}"`) && which(resource));
       const later = [
         ...calls('AWS::IoT::TopicRule'),
         ...calls('AWS::Scheduler::Schedule'),
@@ -525,6 +527,40 @@ describe('alarms', () => {
         expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
       ]),
     );
+  });
+
+  test('what functions report themselves is reported by the function that the alarm or the dashboard looks for', () => {
+    const text = [...alarms, ...of('AWS::CloudWatch::Dashboard')].map(({ Properties }) => textOf(Properties)).join();
+    const pairs = [
+      ...text.matchAll(
+        /"Dimensions":\[\{"Name":"service","Value":"([\w-]+)"\}\],(?:"EvaluationPeriods":\d+,)?"MetricName":"(\w+)"/g,
+      ),
+      ...text.matchAll(/\\"Wardline\\",\\"(?<metric>\w+)\\",\\"service\\",\\"(?<service>[\w-]+)\\"/g),
+    ].map(({ groups, 1: service = '', 2: metric = '' }) => [
+      groups?.['service'] ?? service,
+      groups?.['metric'] ?? metric,
+    ]);
+    expect(new Set(pairs.map((pair) => pair.join(' '))).size).toBeGreaterThanOrEqual(9);
+    for (const [service = '', metric = ''] of pairs) {
+      const folder = new URL(`../../functions/${service}/`, import.meta.url);
+      const code = readdirSync(folder, { withFileTypes: true })
+        .filter((entry) => entry.name.endsWith('.ts'))
+        .map((entry) => readFileSync(new URL(entry.name, folder), 'utf8'));
+      expect([service, metric, code.some((source) => source.includes(`'${metric}'`))]).toEqual([service, metric, true]);
+    }
+  });
+
+  test('every schedule is missed when it stops', () => {
+    const silent = alarms.filter(({ Properties }) => Properties['TreatMissingData'] === 'breaching').map(textOfAll);
+    const scheduled = of('AWS::Scheduler::Schedule').map(({ Properties }) => String(Properties['Name']));
+    expect(scheduled.length).toBeGreaterThan(0);
+    for (const name of scheduled) {
+      const job = name.replace('wardline-', '');
+      expect([job, silent.some((text) => new RegExp(`"(wardline-)?(device-)?${job}"`).test(text))]).toEqual([
+        job,
+        true,
+      ]);
+    }
   });
 
   test('every function and every dead-letter queue is watched', () => {
