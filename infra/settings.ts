@@ -144,8 +144,9 @@ export interface Settings extends Omit<Values, 'region'> {
 /** A setting that is missing or wrong. The message names it and shows an example. */
 export class SettingError extends Error {
   readonly setting: string;
-  constructor(setting: string, problem: string, example: unknown) {
-    super(`Setting "${setting}" ${problem}. Example: --context '${setting}=${exampleText(example)}'`);
+  /** @param exampleOf the setting that `example` is a value of */
+  constructor(setting: string, problem: string, example: unknown, exampleOf = setting) {
+    super(`Setting "${setting}" ${problem}. Example: --context '${exampleOf}=${exampleText(example)}'`);
     this.name = 'SettingError';
     this.setting = setting;
   }
@@ -173,7 +174,8 @@ export function readSettings(sources: SettingSources): Settings {
       throw new SettingError(
         key,
         `is unknown; known are ${names.map((known) => `wardline:${known}`).join(', ')}`,
-        'wardline',
+        settingDefinitions.region.example,
+        'wardline:region',
       );
     }
   }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Annotations, App, type AppProps, type Environment, Tags, Validations } from 'aws-cdk-lib';
+import { Annotations, App, type AppProps, type Environment, type Stack, Tags, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, HIPAASecurityChecks, ServerlessChecks } from 'cdk-nag';
 import { WardlineChecks } from './checks/wardline-checks.ts';
 import { asVpc } from './constructs/exact-types.ts';
@@ -115,7 +115,7 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
     description: 'Wardline: dashboard and alarms',
   });
   sayWhatIsReserved(
-    app,
+    devices,
     [rollouts, devices, management, audit].flatMap((stack) => stack.functions),
   );
   Tags.of(app).add('application', settings.name);
@@ -132,10 +132,10 @@ export function defineWardline(app: App, settings: Settings, bundles: string): W
 const unreserved = 100;
 
 /** The quota of a new account may be 10, and Lambda says so only in the middle of a deployment. */
-function sayWhatIsReserved(app: App, functions: readonly WardlineFunction[]): void {
+function sayWhatIsReserved(scope: Stack, functions: readonly WardlineFunction[]): void {
   const reserved = functions.reduce((sum, one) => sum + one.reserved, 0);
   if (reserved === 0) return;
-  Annotations.of(app).addInfoV2(
+  Annotations.of(scope).addInfoV2(
     'wardline:reserved-concurrency',
     `Functions reserve ${reserved} concurrent executions: Lambda refuses that in an account whose quota L-B99A9384 is below ` +
       `${reserved + unreserved}. Ask for more, or set wardline:reserveConcurrency=false (docs/operations.md#deploy).`,

@@ -11,7 +11,7 @@ import { type LogKeeping, logGroup } from './logs.ts';
 export interface StandardMachineProps {
   readonly name: string;
   readonly definition: Definition;
-  /** What stands in the place of `${Name}` in the definition. */
+  /** What stands in the place of `${Name}` in the definition; `${Partition}` is known by itself. */
   readonly substitutions: Readonly<Record<string, string>>;
   readonly logs: LogKeeping;
   /** What it may do, beyond logs and traces. */
@@ -44,7 +44,7 @@ export class StandardMachine extends Construct {
       stateMachineType: 'STANDARD',
       roleArn: role.roleArn,
       definitionString: JSON.stringify(props.definition),
-      definitionSubstitutions: props.substitutions,
+      definitionSubstitutions: { ...props.substitutions, Partition: Stack.of(this).partition },
       tracingConfiguration: { enabled: true },
       loggingConfiguration: {
         level: 'ALL',

@@ -89,6 +89,7 @@ export class OperationsStack extends Stack {
       audit.failures,
       management.alertFailures,
     ]);
+    this.#watchSchedules();
     const lag = this.#watchLag(['device-push', 'archive-audit', 'send-alerts'], devices, rollouts);
     const forwards = this.#watchForwards();
     const machines = this.#watchRollouts(rollouts);
@@ -149,13 +150,13 @@ export class OperationsStack extends Stack {
     new RunbookAlarm(this, id, { ...props, name, topic: this.#topic });
   }
 
-  #functionMetric(name: string, metricName: string, statistic: string = Stats.SUM): Metric {
+  #functionMetric(name: string, metricName: string, statistic: string = Stats.SUM, period = fiveMinutes): Metric {
     return new Metric({
       namespace: 'AWS/Lambda',
       metricName,
       dimensionsMap: { FunctionName: `${this.#prefix}-${name}` },
       statistic,
-      period: fiveMinutes,
+      period,
       label: name,
     });
   }
@@ -362,24 +363,43 @@ export class OperationsStack extends Stack {
       metric: sumOf('ended', 'ended in the middle', ended),
       above: 0,
     });
-    const ticks = this.#functionMetric('rollout-tick', 'Invocations');
-    this.#alarm('RolloutTickSilent', {
-      meaning: 'Nobody has looked at the rollouts for 15 minutes: windows, deadlines and bakes do not end.',
-      runbook: 'rollout-tick-silent',
-      metric: ticks,
-      silence: true,
-      above: 0,
-      periods: 3,
-    });
     return {
       executions: machines.map((machine) => metric(machine, 'ExecutionsStarted')),
       failures: ended,
       invocations: [
-        ticks,
+        this.#functionMetric('rollout-tick', 'Invocations'),
         this.#functionMetric('rollout-step', 'Invocations'),
         this.#functionMetric('rollout-progress', 'Invocations'),
       ],
     };
+  }
+
+  /** A schedule that somebody switched off fails nowhere: its function is not called any more. */
+  #watchSchedules(): void {
+    this.#alarm('RolloutTickSilent', {
+      meaning: 'Nobody has looked at the rollouts for 15 minutes: windows, deadlines and bakes do not end.',
+      runbook: 'rollout-tick-silent',
+      metric: this.#functionMetric('rollout-tick', 'Invocations'),
+      silence: true,
+      above: 0,
+      periods: 3,
+    });
+    this.#alarm('ForwardAgainSilent', {
+      meaning: 'Nobody has looked for 15 minutes whether revocations or results wait to be handed on.',
+      runbook: 'forwards-left',
+      metric: this.#functionMetric('device-forward-again', 'Invocations'),
+      silence: true,
+      above: 0,
+      periods: 3,
+    });
+    this.#alarm('WatchReviewsSilent', {
+      meaning: 'Nobody has looked for overdue reviews for three hours.',
+      runbook: 'reviews-overdue',
+      metric: this.#functionMetric('watch-reviews', 'Invocations', Stats.SUM, Duration.hours(1)),
+      silence: true,
+      above: 0,
+      periods: 3,
+    });
   }
 
   #watchReviews(): void {

@@ -16,6 +16,9 @@ export const stepFunction = '$' + '{StepFunction}';
 /** What stands for the ARN of the state machine `SiteRollout`. */
 export const siteMachine = '$' + '{SiteRollout}';
 
+/** What a task calls: AWS wants to be told in which of its partitions (commercial, GovCloud, China). */
+export const integration = (name: string): string => `arn:${'$'}{Partition}:states:::${name}`;
+
 const day = 86_400;
 
 /** How long each wait lasts before it is begun anew, seconds: a token that was lost holds nothing up for longer. */
@@ -48,7 +51,7 @@ export function call(
 ): State {
   return {
     Type: 'Task',
-    Resource: 'arn:aws:states:::lambda:invoke',
+    Resource: integration('lambda:invoke'),
     Parameters: { FunctionName: stepFunction, Payload: payload },
     ResultSelector: Object.fromEntries(answer.names.map((name) => [`${name}.$`, `$.Payload.${name}`])),
     ResultPath: answer.path,
@@ -65,7 +68,7 @@ export function wait(name: string, step: keyof typeof waitSeconds, payload: Stat
   const { Catch: caught, ...rest } = more;
   return {
     Type: 'Task',
-    Resource: 'arn:aws:states:::lambda:invoke.waitForTaskToken',
+    Resource: integration('lambda:invoke.waitForTaskToken'),
     Parameters: { FunctionName: stepFunction, Payload: { step, ...payload, 'token.$': '$$.Task.Token' } },
     ResultPath: '$.answer',
     TimeoutSeconds: waitSeconds[step],

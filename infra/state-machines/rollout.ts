@@ -1,4 +1,4 @@
-import { call, type Definition, lambdaRetries, siteMachine, wait } from './parts.ts';
+import { call, type Definition, integration, lambdaRetries, siteMachine, wait } from './parts.ts';
 
 /**
  * What goes wrong for longer than Lambda's own hiccups: tried again for about a day, then the execution fails, an alarm
@@ -62,7 +62,7 @@ export const rolloutDefinition: Definition = {
               States: {
                 Site: {
                   Type: 'Task',
-                  Resource: 'arn:aws:states:::states:startExecution.sync:2',
+                  Resource: integration('states:startExecution.sync:2'),
                   Parameters: {
                     StateMachineArn: siteMachine,
                     'Name.$': "States.Format('{}-{}', $$.Execution.Name, $.siteId)",
@@ -117,7 +117,7 @@ export const rolloutDefinition: Definition = {
     },
     BackRound: {
       Type: 'Task',
-      Resource: 'arn:aws:states:::states:startExecution',
+      Resource: integration('states:startExecution'),
       Parameters: {
         'StateMachineArn.$': '$$.StateMachine.Id',
         'Name.$': '$.sites.next',

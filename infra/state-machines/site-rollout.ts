@@ -1,4 +1,4 @@
-import { byVerdict, call, type Definition, lambdaRetries, wait } from './parts.ts';
+import { byVerdict, call, type Definition, integration, lambdaRetries, wait } from './parts.ts';
 
 /** Between two parts of 1,000 devices, seconds: not all devices of a hospital download at the same moment. */
 const betweenParts = 30;
@@ -100,7 +100,7 @@ export const siteRolloutDefinition: Definition = {
     },
     HandOver: {
       Type: 'Task',
-      Resource: 'arn:aws:states:::states:startExecution.sync:2',
+      Resource: integration('states:startExecution.sync:2'),
       Parameters: {
         'StateMachineArn.$': '$$.StateMachine.Id',
         'Name.$': "States.Format('{}-{}', $.name, States.MathAdd($.generation, 1))",

@@ -30,6 +30,8 @@ describe('no role', () => {
       'xray:GetSamplingRules',
       'xray:GetSamplingTargets',
       'iot:RegisterCertificateWithoutCA',
+      // What fleet provisioning looks up before it attaches a policy.
+      ...['ListAttachedPolicies', 'ListPolicyPrincipals', 'ListPrincipalPolicies'].map((action) => `iot:${action}`),
       // What Step Functions needs to write a log.
       ...['Create', 'Get', 'Update', 'Delete'].map((verb) => `logs:${verb}LogDelivery`),
       ...['ListLogDeliveries', 'PutResourcePolicy', 'DescribeResourcePolicies', 'DescribeLogGroups'].map(
@@ -42,6 +44,8 @@ describe('no role', () => {
       'WardlineRollouts/RolloutRole',
     ]);
     expect(all.filter(({ action, resource }) => resource === '*' && !withoutResources.includes(action))).toEqual([]);
+    const lists = all.filter(({ action, resource }) => resource === '*' && action.startsWith('iot:List'));
+    expect([...new Set(lists.map(({ role }) => role))]).toEqual(['WardlineDevices/RegistryProvisioningRole']);
   });
 
   test('may administer: identities, keys, tables, buckets, functions', () => {

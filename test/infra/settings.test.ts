@@ -35,6 +35,7 @@ describe('readSettings', () => {
         recheckMinutes: 30,
         windows: true,
       },
+      reserveConcurrency: true,
       vpc: undefined,
       replicaRegions: [],
     });
@@ -47,6 +48,7 @@ describe('readSettings', () => {
         'wardline:certificateDays': '90',
         'wardline:name': 'wards',
         'wardline:vpc': '{}',
+        'wardline:reserveConcurrency': 'false',
       }),
     );
     expect(settings).toMatchObject({
@@ -54,6 +56,7 @@ describe('readSettings', () => {
       certificateDays: 90,
       oidc: { issuer: ['https://a.example.org', 'https://b.example.org'] },
       vpc: { cidr: '10.80.0.0/20', zones: 2 },
+      reserveConcurrency: false,
       region: 'us-east-1',
       account: '111122223333',
     });
@@ -83,6 +86,10 @@ describe('readSettings', () => {
     ['wardline:deviceDomain', { 'wardline:deviceDomain': { name: 'x.example.org' } }, '"certificateArn" is required'],
     ['wardline:alarmEmail', { 'wardline:alarmEmail': 'nobody' }, 'is not an e-mail address'],
     ['wardline:retention', { 'wardline:retention': { logDays: 7 } }, '"logDays"'],
+    // Object Lock takes 36,500 days at most.
+    ['wardline:retention', { 'wardline:retention': { auditYears: 100 } }, '"auditYears"'],
+    ['wardline:reserveConcurrency', { 'wardline:reserveConcurrency': 'no' }, 'is not accepted'],
+    ['wardline:vpc', { 'wardline:vpc': { cidr: '10.800.0.0/20' } }, '"cidr" is not a CIDR block'],
     ['wardline:certificateDays', { 'wardline:certificateDays': 3650 }, '825'],
     ['wardline:vpc', { 'wardline:vpc': { cidr: '10.0.0.0/8' } }, '"cidr" is not a CIDR block'],
     ['wardline:vpc', { 'wardline:vpc': true }, 'is not accepted'],
@@ -96,6 +103,11 @@ describe('readSettings', () => {
     expect(message).toContain(`Setting "${setting}"`);
     expect(message).toContain(problem);
     expect(message).toContain('Example: --context');
+  });
+
+  test('the example for a setting that does not exist is one that does', () => {
+    const { message } = refusal({ 'wardline:oidc': oidc, 'wardline:regoin': 'eu-central-1' });
+    expect(message).toContain("Example: --context 'wardline:region=eu-central-1'");
   });
 
   test('the region comes from the setting, else from the AWS profile, else it is asked for', () => {
@@ -120,6 +132,9 @@ describe('readSettings', () => {
     const inIreland = { CDK_DEFAULT_REGION: 'eu-west-1' };
     expect(refusal(replicas('eu-west-1'), inIreland).setting).toBe('wardline:replicaRegions');
     expect(refusal(replicas('eu-west-2'), inIreland).setting).toBe('wardline:replicaRegions');
+    const one = { region: 'eu-west-1', keyArn };
+    const twice = { 'wardline:oidc': oidc, 'wardline:replicaRegions': [one, one] };
+    expect(refusal(twice, { CDK_DEFAULT_REGION: 'eu-west-2' }).message).toContain('names eu-west-1 twice');
   });
 });
 

@@ -1,15 +1,22 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { functionNames } from '../../infra/bundle.ts';
 import { listOf, member, textOf } from '../../infra/checks/resolved.ts';
 import { problemKinds } from '../../shared/http/problem-kinds.ts';
 import { routes } from '../../shared/http/routes.ts';
 import { resourcesOf, synthesized, type TemplateResource } from '../support/synthesized.ts';
+import { permissionsByRole } from './permissions.ts';
 
 // Synth runs AwsSolutions, HIPAA.Security, Serverless and our own checks: a finding throws here and fails every test.
 const synth = synthesized();
 const of = (type: string) => resourcesOf(synth, type);
 const property = (resource: TemplateResource, path: string): unknown =>
   path.split('.').reduce<unknown>((value, name) => member(value, name), resource.Properties);
+
+/** All properties of a resource, as text. */
+const textOfAll = (resource: TemplateResource): string => JSON.stringify(resource.Properties);
+
+/** A logical id without the hash that CDK gives it. */
+const withoutHash = (id: string): string => id.replace(/[0-9A-F]{8}$/, '');
 
 describe('what must outlive a deployment', () => {
   test.each(['AWS::DynamoDB::GlobalTable', 'AWS::S3::Bucket', 'AWS::KMS::Key'])(
@@ -138,12 +145,79 @@ describe('functions', () => {
     expect(reserved).toBeLessThanOrEqual(900);
   });
 
-  test('what Lambda calls asynchronously has a place for what fails', () => {
-    const destinations = of('AWS::Lambda::EventInvokeConfig').map((one) =>
-      property(one, 'DestinationConfig.OnFailure.Destination'),
-    );
-    expect(destinations).toHaveLength(6);
-    expect(destinations.every((destination) => textOf(destination).includes('Failures'))).toBe(true);
+  test('a log group of its own, and a role that can write no other', () => {
+    const roles = permissionsByRole(synth);
+    const groups = new Map(of('AWS::Logs::LogGroup').map((group) => [group.id, group.Properties['LogGroupName']]));
+    for (const one of functions) {
+      const [stack = ''] = one.id.split('/');
+      const group = String(property(one, 'LoggingConfig.LogGroup.Ref'));
+      expect(groups.get(`${stack}/${group}`)).toBe(`/aws/lambda/${String(one.Properties['FunctionName'])}`);
+      const role = `${stack}/${withoutHash(String(listOf(property(one, 'Role.Fn::GetAtt'))[0]))}`;
+      const logs = (roles[role] ?? []).filter(({ action }) => action.startsWith('logs:'));
+      expect([role, logs]).toEqual([
+        role,
+        ['logs:CreateLogStream', 'logs:PutLogEvents'].map((action) => ({
+          action,
+          resource: `<${withoutHash(group)}.Arn>`,
+        })),
+      ]);
+    }
+  });
+
+  test('what fails has a place to go, however the function is called', () => {
+    const kept = (value: unknown) => /Failures/.test(textOf(value));
+    const queues = new Map(of('AWS::SQS::Queue').map((queue) => [queue.id.split('/')[1], queue]));
+    for (const one of functions) {
+      const [, id = ''] = one.id.split('/');
+      const calls = (type: string, which: (resource: TemplateResource) => boolean = () => true) =>
+        of(type).filter((resource) => textOfAll(resource).includes(`"${id}"`) && which(resource));
+      const later = [
+        ...calls('AWS::IoT::TopicRule'),
+        ...calls('AWS::Scheduler::Schedule'),
+        ...calls('Custom::DeviceAuthority'),
+      ];
+      const polled = calls('AWS::Lambda::EventSourceMapping');
+      const atOnce = [
+        ...calls('AWS::Lambda::Permission', ({ Properties }) => Properties['Principal'] === 'apigateway.amazonaws.com'),
+        ...calls('AWS::IoT::CertificateProvider'),
+        ...calls('AWS::IoT::ProvisioningTemplate'),
+        ...calls('AWS::StepFunctions::StateMachine'),
+      ];
+      // A function that nothing calls, or that this test does not understand.
+      expect([id, later.length + polled.length + atOnce.length > 0]).toEqual([id, true]);
+      // Lambda queues these calls itself.
+      const invokeConfigs = calls('AWS::Lambda::EventInvokeConfig');
+      expect([id, invokeConfigs.length]).toEqual([id, later.length > 0 ? 1 : 0]);
+      for (const config of invokeConfigs) {
+        expect([id, kept(property(config, 'DestinationConfig.OnFailure.Destination'))]).toEqual([id, true]);
+      }
+      for (const schedule of later.filter(({ Type }) => Type === 'AWS::Scheduler::Schedule')) {
+        expect([id, kept(property(schedule, 'Target.DeadLetterConfig.Arn'))]).toEqual([id, true]);
+      }
+      for (const mapping of polled) {
+        const queue = queues.get(String(listOf(property(mapping, 'EventSourceArn.Fn::GetAtt'))[0]));
+        const destination =
+          queue === undefined
+            ? property(mapping, 'DestinationConfig.OnFailure.Destination')
+            : property(queue, 'RedrivePolicy.deadLetterTargetArn');
+        expect([id, kept(destination)]).toEqual([id, true]);
+      }
+    }
+  });
+
+  test('a function that sends to the queue that it reads says so to Lambda, which stops a loop after 16 calls; no other does', () => {
+    const roles = permissionsByRole(synth);
+    const loops = functions.filter((one) => {
+      const role = `${one.id.split('/')[0]}/${withoutHash(String(listOf(property(one, 'Role.Fn::GetAtt'))[0]))}`;
+      const may = (action: string) =>
+        (roles[role] ?? []).filter((permission) => permission.action === action).map(({ resource }) => resource);
+      const reads = may('sqs:ReceiveMessage');
+      return may('sqs:SendMessage').some((queue) => reads.includes(queue));
+    });
+    const allowed = functions.filter((one) => one.Properties['RecursiveLoop'] === 'Allow');
+    const names = (list: typeof functions) => list.map((one) => one.Properties['FunctionName']);
+    expect(names(allowed)).toEqual(names(loops));
+    expect(names(allowed)).toEqual(['wardline-device-wake-again', 'wardline-import-devices']);
   });
 
   test('a queue is not shown a message again while its reader may still work on it', () => {
@@ -296,6 +370,36 @@ describe('device front', () => {
     expect(rules.get('wardline_presence')).toMatchObject({ Actions: [{ Sqs: {} }], ErrorAction: { Sqs: {} } });
   });
 
+  test('AWS IoT may call a function before it is told to', () => {
+    const permissions = new Map(
+      of('AWS::Lambda::Permission')
+        .filter(({ Properties }) => Properties['Principal'] === 'iot.amazonaws.com')
+        .map(({ id, Properties }) => [id.split('/')[1] ?? '', textOf(Properties['SourceArn'])]),
+    );
+    for (const [type, source] of [
+      ['AWS::IoT::CertificateProvider', /:certificateprovider:wardline-device-authority$/],
+      ['AWS::IoT::ProvisioningTemplate', /:provisioningtemplate\/wardline-claim$/],
+    ] as const) {
+      const [resource] = of(type);
+      const waitsFor = listOf(resource?.DependsOn).map((id) => permissions.get(String(id)) ?? '');
+      expect([type, waitsFor.some((arn) => source.test(arn))]).toEqual([type, true]);
+    }
+  });
+
+  test('the provisioning template holds only what AWS documents', () => {
+    const [template] = of('AWS::IoT::ProvisioningTemplate');
+    const body = JSON.parse(String(template?.Properties['TemplateBody'])) as {
+      Resources: Record<string, { Properties: object }>;
+    };
+    expect(
+      Object.fromEntries(Object.entries(body.Resources).map(([id, one]) => [id, Object.keys(one.Properties)])),
+    ).toEqual({
+      thing: ['ThingName', 'ThingTypeName'],
+      certificate: ['CertificateId', 'Status'],
+      policy: ['PolicyName'],
+    });
+  });
+
   test('whoever holds a claim certificate cannot connect as a device', () => {
     const claim = of('AWS::IoT::Policy').find((one) => one.Properties['PolicyName'] === 'wardline-claim');
     const [connect] = listOf(member(claim?.Properties['PolicyDocument'], 'Statement'));
@@ -365,7 +469,11 @@ describe('management API', () => {
     );
     expect(member(member(member(common, 'Statement'), 'ManagedRuleGroupStatement'), 'RuleActionOverrides')).toEqual([
       { Name: 'SizeRestrictions_BODY', ActionToUse: { Count: {} } },
+      // An update may lie on a server of the hospital that has an address and no name.
+      { Name: 'GenericRFI_BODY', ActionToUse: { Count: {} } },
     ]);
+    const [destination] = listOf(of('AWS::WAFv2::LoggingConfiguration')[0]?.Properties['LogDestinationConfigs']);
+    expect(textOf(destination)).toMatch(/:log-group:<ManagementApiWafLog[0-9A-F]+>$/);
     expect(of('AWS::WAFv2::LoggingConfiguration')[0]?.Properties['RedactedFields']).toEqual([
       { SingleHeader: { Name: 'authorization' } },
     ]);
@@ -425,6 +533,40 @@ describe('alarms', () => {
         expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
       ]),
     );
+  });
+
+  test('what functions report themselves is reported by the function that the alarm or the dashboard looks for', () => {
+    const text = [...alarms, ...of('AWS::CloudWatch::Dashboard')].map(({ Properties }) => textOf(Properties)).join();
+    const pairs = [
+      ...text.matchAll(
+        /"Dimensions":\[\{"Name":"service","Value":"([\w-]+)"\}\],(?:"EvaluationPeriods":\d+,)?"MetricName":"(\w+)"/g,
+      ),
+      ...text.matchAll(/\\"Wardline\\",\\"(?<metric>\w+)\\",\\"service\\",\\"(?<service>[\w-]+)\\"/g),
+    ].map(({ groups, 1: service = '', 2: metric = '' }) => [
+      groups?.['service'] ?? service,
+      groups?.['metric'] ?? metric,
+    ]);
+    expect(new Set(pairs.map((pair) => pair.join(' '))).size).toBeGreaterThanOrEqual(9);
+    for (const [service = '', metric = ''] of pairs) {
+      const folder = new URL(`../../functions/${service}/`, import.meta.url);
+      const code = readdirSync(folder, { withFileTypes: true })
+        .filter((entry) => entry.name.endsWith('.ts'))
+        .map((entry) => readFileSync(new URL(entry.name, folder), 'utf8'));
+      expect([service, metric, code.some((source) => source.includes(`'${metric}'`))]).toEqual([service, metric, true]);
+    }
+  });
+
+  test('every schedule is missed when it stops', () => {
+    const silent = alarms.filter(({ Properties }) => Properties['TreatMissingData'] === 'breaching').map(textOfAll);
+    const scheduled = of('AWS::Scheduler::Schedule').map(({ Properties }) => String(Properties['Name']));
+    expect(scheduled.length).toBeGreaterThan(0);
+    for (const name of scheduled) {
+      const job = name.replace('wardline-', '');
+      expect([job, silent.some((text) => new RegExp(`"(wardline-)?(device-)?${job}"`).test(text))]).toEqual([
+        job,
+        true,
+      ]);
+    }
   });
 
   test('every function and every dead-letter queue is watched', () => {
