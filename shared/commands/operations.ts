@@ -62,7 +62,7 @@ export const commandOperations = {
   createCommands: {
     summary: 'Queue the same command for many devices',
     description:
-      'Each device is decided by itself, and `results` says what became of each. Destructive types, and more devices than the limits allow without approval, wait for a second person.',
+      'Each device is decided by itself, and `results` says what became of each. Destructive types, and more devices than the limits allow without approval, need a sign-in with a second factor within the last 15 minutes and wait for a second person.',
     tag,
     body: BulkOrder,
     idempotencyKey: true,

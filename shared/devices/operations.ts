@@ -210,11 +210,12 @@ export const deviceOperations = {
   updateDevice: {
     summary: 'Change placement, names or assignment of a device',
     description:
-      'Members that are left out stay as they are; `null` removes. Moving to another site needs the permission at both.',
+      'Members that are left out stay as they are; `null` removes. Moving to another site needs the permission at both. Refused (409) for an enrolled device: out of the place of a pulled brake, and to a class that is protected less.',
     tag,
     body: DevicePatch,
     conditional: true,
     answer: { status: 200, description: 'The device after the change', schema: DeviceView, etag: true },
+    problems: [409],
   },
   deleteDevice: {
     summary: 'Take back a pre-registration',

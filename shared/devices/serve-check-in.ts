@@ -17,6 +17,7 @@ import {
 import type { Device } from './device.ts';
 import { type HeadChanges, headChanges } from './head-changes.ts';
 import { type HandOutMeans, holdBack } from './hold-back.ts';
+import { lastLook } from './last-look.ts';
 import { heldByAdmission, letIn } from './let-in.ts';
 import { type Caller, isRefusal, type Refusal, recognize } from './recognize.ts';
 import { gaveBack, returnSpare } from './spare-lease.ts';
@@ -123,14 +124,22 @@ export async function serveCheckIn(table: Table, incoming: Incoming, surrounding
       return returns ? [returnSpare(surroundings.directory, checkIn.device, after)] : [];
     }),
   );
-  const handed = present.filter((command) => chosenIds.has(command.id) && command.status === 'delivered');
+  const { go: handed, stay } = await lastLook(
+    table,
+    open.flatMap((before, n) => {
+      const after = saved[n];
+      return after !== undefined && chosenIds.has(after.id) && after.status === 'delivered' ? [{ before, after }] : [];
+    }),
+    checkIn.device,
+    surroundings,
+  );
   const before = new Map(open.map((command) => [command.id, command.status]));
   const known = new Set(open.map((command) => command.id));
   return {
     reply: replyOf(
       checkIn,
       handed,
-      nextCheckInSeconds(caller.channel, present, more, now, surroundings.random()),
+      nextCheckInSeconds(caller.channel, [...present, ...stay], more, now, surroundings.random()),
       desired,
     ),
     results: (message.results ?? []).filter((result) => known.has(result.commandId)).length,

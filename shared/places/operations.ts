@@ -62,7 +62,8 @@ export const placeOperations = {
   },
   updateSite: {
     summary: 'Change a site',
-    description: 'Members that are left out stay as they are.',
+    description:
+      'Members that are left out stay as they are. What lets more through than before (hours, a freeze that ends early) needs a sign-in with a second factor within the last 15 minutes, and raises an alert.',
     tag,
     body: SiteChanges,
     conditional: true,
@@ -96,7 +97,8 @@ export const placeOperations = {
   },
   updateUnit: {
     summary: 'Change a care unit',
-    description: 'Members that are left out stay as they are; `null` goes back to what the site says.',
+    description:
+      'Members that are left out stay as they are; `null` goes back to what the site says. What lets more through than before (a laxer tier, hours, fewer spares) needs a sign-in with a second factor within the last 15 minutes, and raises an alert.',
     tag,
     body: UnitChanges,
     conditional: true,

@@ -194,19 +194,21 @@ describe('A destructive command', () => {
   });
 
   test('for patient care is approved by biomedical engineering', async () => {
-    const pump = await tablet({ platform: 'iomt', class: 'infusion-pump' });
-    const asked = await ask(
-      'createCommand',
-      ada,
-      { deviceId: pump.id },
-      { type: 'install-update', parameters: { version: '2' } },
-    );
-    expect(asked.status).toBe(202);
-    expect(await approve(sue, asked)).toMatchObject({
-      status: 403,
-      body: { policyIds: ['patient-care-needs-biomed'] },
-    });
-    expect(await approve(bea, asked)).toMatchObject({ status: 200, body: { state: 'approved' } });
+    for (const kind of [
+      { platform: 'iomt', class: 'infusion-pump' },
+      { platform: 'windows', class: 'patient-monitor' },
+      { platform: 'linux', class: 'other' },
+    ]) {
+      const device = await tablet(kind);
+      const order = { type: 'install-update', parameters: { version: '2' } };
+      const asked = await ask('createCommand', ada, { deviceId: device.id }, order);
+      expect(asked.status).toBe(202);
+      expect(await approve(sue, asked)).toMatchObject({
+        status: 403,
+        body: { policyIds: ['patient-care-needs-biomed'] },
+      });
+      expect(await approve(bea, asked)).toMatchObject({ status: 200, body: { state: 'approved' } });
+    }
   });
 
   test('is not done when what was asked for was changed in the table, and not after an hour', async () => {

@@ -164,6 +164,13 @@ describe('the loop over MQTT with the AWS IoT Device SDK', () => {
     });
     expect(shadow).toMatchObject({ status: 200, body: { settings: { deviceStateSeconds: 600 }, items: [] } });
     expect((shadow.body as { decided: number }).decided).toBeGreaterThanOrEqual(2);
+    const { limits } = (await cloud.api('GET', '/v1/limits', { token: administrator })).body as { limits: object };
+    const one = { count: 1, percent: 100 };
+    const stricter = { ...limits, restart: { network: { count: 1 }, site: one, unit: one } };
+    const tried = await cloud.api('POST', '/v1/limits/shadow', { token: administrator, body: { limits: stricter } });
+    expect(tried).toMatchObject({ status: 200, body: { limits: stricter, undecidable: 0 } });
+    const { items } = tried.body as { items: { type: string; would: { effect: string } }[] };
+    expect(items).toContainEqual(expect.objectContaining({ type: 'restart', gate: 'limiter' }));
   });
 
   test('malformed JSON is answered on rejected', async () => {

@@ -1,3 +1,4 @@
+import type { Brake } from '../../../../shared/brake/brake.ts';
 import { getCommand } from '../../../../shared/commands/writer.ts';
 import type { Device } from '../../../../shared/devices/device.ts';
 import { serveCheckIn } from '../../../../shared/devices/serve-check-in.ts';
@@ -149,6 +150,36 @@ describe('the interlock in the life of a command', () => {
     expect((await checkIn(device, start + 3_000, says('in-use', start + 3_000))).commands).toEqual([]);
     expect((await commandOf(device, command.id, start + 3_000)).status).toBe('delivered');
     expect((await checkIn(device, start + minute, says('idle', start + minute))).commands).toHaveLength(1);
+  });
+
+  test('a brake that is pulled while the delivery is written keeps it here', async () => {
+    const device = await pump();
+    await checkIn(device, start, says('idle', start));
+    const { command } = await queue(devices.table, device, { type: 'restart' }, start + 1_000);
+    const locate = await queue(devices.table, device, { type: 'locate' }, start + 1_000);
+    const pulled = {
+      scope: 'site',
+      siteId,
+      reason: 'x',
+      pulledBy: 'user:hal',
+      pulledAt: at(start),
+      version: 1,
+    } as const;
+    const now = start + 2_000;
+    const send = async (...states: (readonly Brake[])[]) => {
+      const incoming = { caller: callerFor(device), message: message(now, says('idle', start)), receivedAt: now };
+      const readBrakes = async () => states.shift() ?? [];
+      const means = { now: () => now, random: () => 0, ...gateMeans(devices.directory, () => now), readBrakes };
+      return serveCheckIn(devices.table, incoming, means);
+    };
+    expect(await send([], [pulled])).toMatchObject({ reply: { commands: [{ id: locate.command.id }] } });
+    const kept = await commandOf(device, command.id, now);
+    expect(kept).toMatchObject({ status: 'deferred', history: [{}, { status: 'delivered' }, { source: 'brake' }] });
+    expect(kept.decisions?.at(-1)).toMatchObject({ gate: 'brake', effect: 'defer' });
+    // Once a reply has carried it, it stays delivered: the device may be at it.
+    expect(await send([], [])).toMatchObject({ reply: { commands: [{ id: command.id }, { id: locate.command.id }] } });
+    expect(await send([], [pulled])).toMatchObject({ reply: { commands: [{ id: locate.command.id }] } });
+    expect((await commandOf(device, command.id, now)).status).toBe('delivered');
   });
 
   test('erasing a device in use, or one nobody knows of, is refused with the reason', async () => {
