@@ -28,8 +28,8 @@ const Position = v.pipe(
 );
 type Position = v.InferOutput<typeof Position>;
 
-/** Requests of the index for one page. */
-const mostRequests = 8;
+/** Requests of the index for one page: so many parts of sites may be empty before something is found. */
+const mostRequests = 40;
 
 /** Looking at a rollout that goes on. */
 export function progressHandlers(services: Services) {

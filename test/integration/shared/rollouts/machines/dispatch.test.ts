@@ -9,7 +9,9 @@ import {
 import { type DispatchMeans, dispatch } from '../../../../../shared/rollouts/machines/dispatch.ts';
 import { sendBack } from '../../../../../shared/rollouts/machines/roll-back-dispatch.ts';
 import { digestOf, type PlannedDevice, type SitePlan } from '../../../../../shared/rollouts/plan/plan.ts';
-import { runningRollout } from '../../../../support/activation.ts';
+import type { RolloutEvent } from '../../../../../shared/rollouts/rollout.ts';
+import { saveRollout } from '../../../../../shared/rollouts/rollout-store.ts';
+import { after, runningRollout } from '../../../../support/activation.ts';
 import { enrol, infusionPump } from '../../../../support/devices.ts';
 import { type DevicesTable, startDevicesTable } from '../../../../support/devices-table.ts';
 import { rolloutBegin, storedExecution } from '../../../../support/rollouts.ts';
@@ -73,6 +75,26 @@ describe('dispatch', () => {
     expect(await startExecution(tables.table, executionOf(device, 'ro-later'))).toBe('started');
     expect(await dispatch(means(), rollout.id, planOf([device]), 0, begins)).toEqual({ kind: 'done' });
     expect((await getExecution(tables.table, device.id, 'firmware'))?.rolloutId).toBe('ro-later');
+  });
+});
+
+describe('what lets nobody go on', () => {
+  test.each<[string, RolloutEvent, number]>([
+    ['a pause', { kind: 'pause', by: 'operator', words: 'Wait.' }, 0],
+    ['a site that is left out', { kind: 'skip-site', siteId }, 0],
+    ['a wave before that is not promoted', { kind: 'pause', by: 'operator', words: 'Wait.' }, 1],
+  ])('%s: no device is begun, and the wave is taken up again where it was', async (name, event, wave) => {
+    const id = `ro-dispatch-${name.replaceAll(' ', '-')}`;
+    const [first, second] = (await pumps([`${name} 1`, `${name} 2`])) as [Device, Device];
+    const rollout = await runningRollout(tables, id, rolloutBegin);
+    const stopped = after(rollout, wave === 0 ? [event] : [event, { kind: 'resume' }], rolloutBegin);
+    expect(await saveRollout(tables.directory, rollout, stopped, [])).toBe(true);
+    const plan = planOf([first, second]);
+    const of = wave === 0 ? plan : { ...plan, waves: [[], ...plan.waves] };
+    expect(await dispatch(means(), id, of, wave, begins)).toEqual({ kind: 'stopped', cursor: begins });
+    for (const { id: deviceId } of [first, second]) {
+      expect(await getExecution(tables.table, deviceId, 'firmware')).toBeUndefined();
+    }
   });
 });
 

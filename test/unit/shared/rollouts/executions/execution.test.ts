@@ -163,6 +163,24 @@ describe('advance', () => {
     expect(advance(armed, event.activate, armed.version - 1, start)).toMatchObject({ ok: false, kind: 'conflict' });
   });
 
+  test('nothing leads on from any end; that a device is back changes only that', () => {
+    const verifying = through(event.dispatch, event.staged, event.arm, event.activate, event.installed);
+    const ends: readonly ExecutionEvent[] = [event.verified, event.failed, event.timeOut, event.rolledBack];
+    const ended = [
+      ...ends.map((end) => advance(verifying, end, verifying.version, start)),
+      ...[event.rejected, event.failed].map((end) => advance(activating, end, activating.version, start)),
+      ...[event.cancel, event.exclude].map((end) => advance(planned, end, planned.version, start)),
+    ].flatMap((outcome) => (outcome.ok ? [outcome.value] : []));
+    expect(new Set(ended.map(({ status }) => status.state)).size).toBe(7);
+    for (const execution of ended) {
+      for (const next of Object.values(event)) {
+        const outcome = advance(execution, next, execution.version, start);
+        if (next.kind !== 'returned') expect(outcome).toMatchObject({ ok: false, kind: 'final' });
+        else if (outcome.ok) expect(outcome.value.status).toBe(execution.status);
+      }
+    }
+  });
+
   test('whatever comes in whatever order: ends stay, waiting has an end, versions grow by one', () => {
     const events = fc.array(fc.constantFrom(...Object.values(event)), { maxLength: 30 });
     fc.assert(
