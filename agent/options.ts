@@ -35,7 +35,7 @@ export const USAGE = `The Wardline agent for Linux machines
   --device URL      device host, for check-in over HTTPS and renewal
   --mqtt URL        mqtts://host:port
   --endpoints FILE  JSON with "device" and "mqtt" instead of these two
-  --ca FILE         certificate that the servers' certificates end in (default: the system's list)
+  --ca FILE         certificate that the servers' certificates end in (default: the public authorities that Node.js knows)
                     The local cloud's endpoints and certificate are found in .wardline/local.json.
   --serial S        serial number of this machine (default: from its firmware, else derived from /etc/machine-id)
   --channel KIND    mqtt (default) or https

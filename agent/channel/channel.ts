@@ -20,7 +20,7 @@ export interface ChannelOptions {
   readonly url: string;
   readonly deviceId: string;
   readonly identity: HttpsIdentity;
-  /** PEM of the authority that the server's certificate ends in; the system's list when left out. */
+  /** PEM of the authority that the server's certificate ends in; the public ones that Node.js knows when left out. */
   readonly ca?: string;
   /** Called when the server says that there is something to fetch, with the number of the wake-up. Never over HTTPS. */
   readonly onWake?: OnWake;

@@ -12,7 +12,7 @@ export interface HttpsRequest {
   readonly method: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** PEM of the authority that the server's certificate ends in; the system's list when left out. */
+  /** PEM of the authority that the server's certificate ends in; the public ones that Node.js knows when left out. */
   readonly ca?: string;
   readonly identity?: HttpsIdentity;
   /** Keeps the connection between requests. */
@@ -27,6 +27,32 @@ export interface HttpsAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+}
+
+/** Codes of an untrusted server certificate; OpenSSL has more, which begin with `CERT_`. */
+const untrusted = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+/** A failed connection with the name of the host, and with what can be done about it. `code` stays as it was. */
+function explained(url: string, error: Error): Error {
+  const { host } = new URL(url);
+  const code = 'code' in error ? String(error.code) : '';
+  const words =
+    untrusted.has(code) || code.startsWith('CERT_')
+      ? `the certificate of ${host} is not trusted (${code}): is --ca the certificate that it ends in?`
+      : code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+        ? `the certificate of ${host} is for another host`
+        : ['ENOTFOUND', 'EAI_AGAIN'].includes(code)
+          ? `the name ${host} is not found`
+          : code === 'ECONNREFUSED'
+            ? `nothing answers at ${host}`
+            : undefined;
+  return words === undefined ? error : Object.assign(new Error(words, { cause: error }), { code });
 }
 
 /** No answer of this protocol is larger; more is an error, so that a bad server cannot fill the device's memory. */
@@ -73,7 +99,7 @@ export async function httpsRequest(call: HttpsRequest): Promise<HttpsAnswer> {
       );
     },
   );
-  request.on('error', reject);
+  request.on('error', (error) => reject(explained(call.url, error)));
   request.end(call.body);
   return promise;
 }

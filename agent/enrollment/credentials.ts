@@ -25,7 +25,7 @@ export interface IdentityStore {
 export interface EnrollmentOptions {
   readonly store: IdentityStore;
   readonly serial: string;
-  /** PEM of the authority that the servers' certificates end in; the system's list when left out. */
+  /** PEM of the authority that the servers' certificates end in; the public ones that Node.js knows when left out. */
   readonly ca?: string;
 }
 

@@ -26,7 +26,7 @@ export interface EstRequest {
   readonly url: string;
   /** PKCS#10, DER. */
   readonly request: Uint8Array;
-  /** PEM of the authority that the server's certificate ends in; the system's list when left out. */
+  /** PEM of the authority that the server's certificate ends in; the public ones that Node.js knows when left out. */
   readonly ca?: string;
 }
 

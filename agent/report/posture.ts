@@ -129,7 +129,10 @@ async function firewall(system: System): Promise<Record<string, unknown>> {
   const rules = await system.run('nft', ['--json', 'list', 'ruleset'], PROGRAM_MS);
   const filters = rules?.code === 0 ? parseNftRuleset(rules.text) : undefined;
   if (filters === undefined) return { state: UNKNOWN };
-  return filters ? { state: 'enabled', by: 'nftables' } : { state: 'disabled' };
+  if (filters) return { state: 'enabled', by: 'nftables' };
+  // The older tables do not show in the rule set.
+  const older = ['ip', 'ip6'].some((family) => system.text(`/proc/net/${family}_tables_names`)?.trim());
+  return { state: older ? UNKNOWN : 'disabled' };
 }
 
 /** EFI variable SecureBoot: four bytes of attributes, then 1 or 0. A machine without EFI cannot do it. */

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ulid } from 'ulid';
 import { auditRecord } from '../../shared/audit/record.ts';
 import { readTrail } from '../../shared/audit/store.ts';
 import { operation } from '../../shared/http/api.ts';
@@ -13,6 +12,7 @@ import { placeOperations } from '../../shared/places/operations.ts';
 import type { Site } from '../../shared/places/place.ts';
 import { organizationPartition, sitePartition } from '../../shared/places/store.ts';
 import { permitLoosening } from './loosen.ts';
+import { newId, sameAsBefore } from './new-id.ts';
 import { changedMeanwhile, requireSite, type Services } from './services.ts';
 
 /** The operations on sites. */
@@ -27,14 +27,15 @@ export function siteOperations({ places, guard, directory, wakeHeld }: Services)
       return { body: pageBody(['sites'], items, page.after) };
     }),
 
-    createSite: operation(placeOperations.createSite, async ({ caller, body, receivedAt }) => {
+    createSite: operation(placeOperations.createSite, async ({ caller, body, idempotencyKey, receivedAt }) => {
       const permit = await guard.permit(caller, 'CreateSite', organization(), organizationPartition, receivedAt);
       const at = receivedAt.toISOString();
-      const id = `s-${ulid(receivedAt.getTime()).toLowerCase()}`;
+      const id = newId('s', organizationPartition, permit.actor, idempotencyKey, receivedAt);
       const site: Site = { id, ...body, createdAt: at, updatedAt: at, version: 1 };
       const entry = { ...permit, resource: `site/${id}`, siteId: id, after: { ...body } };
-      await places.createSite(site, auditRecord(sitePartition(id), entry, receivedAt));
-      return { body: site, headers: { etag: etagOf(site.version), location: `/v1/sites/${id}` } };
+      const created = await places.createSite(site, auditRecord(sitePartition(id), entry, receivedAt));
+      const stored = created ? site : sameAsBefore(await requireSite(places, id), site, input);
+      return { body: stored, headers: { etag: etagOf(stored.version), location: `/v1/sites/${id}` } };
     }),
 
     getSite: operation(placeOperations.getSite, async ({ caller, path, receivedAt }) => {

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ulid } from 'ulid';
 import { auditRecord } from '../../shared/audit/record.ts';
 import { operation } from '../../shared/http/api.ts';
 import { assertVersion, etagOf } from '../../shared/http/etag.ts';
@@ -12,6 +11,7 @@ import { placeOperations } from '../../shared/places/operations.ts';
 import type { Unit, UnitChanges } from '../../shared/places/place.ts';
 import { type PlaceStore, sitePartition, unitPrefix } from '../../shared/places/store.ts';
 import { permitLoosening } from './loosen.ts';
+import { newId, sameAsBefore } from './new-id.ts';
 import { changedMeanwhile, requireSite, type Services } from './services.ts';
 
 /** The operations on care units. */
@@ -26,12 +26,13 @@ export function unitOperations({ places, guard, directory, wakeHeld }: Services)
       return { body: pageBody(list, page.items, page.after) };
     }),
 
-    createUnit: operation(placeOperations.createUnit, async ({ caller, path, body, receivedAt }) => {
+    createUnit: operation(placeOperations.createUnit, async (request) => {
+      const { caller, path, body, idempotencyKey, receivedAt } = request;
       const site = await requireSite(places, parameter(path, 'siteId'));
       const partition = sitePartition(site.id);
       const permit = await guard.permit(caller, 'CreateUnit', siteResource(site.id), partition, receivedAt);
       const at = receivedAt.toISOString();
-      const id = `u-${ulid(receivedAt.getTime()).toLowerCase()}`;
+      const id = newId('u', partition, permit.actor, idempotencyKey, receivedAt);
       const { name, acuityTier, ...rest } = body;
       const unit: Unit = {
         id,
@@ -45,8 +46,10 @@ export function unitOperations({ places, guard, directory, wakeHeld }: Services)
       };
       const entry = { ...permit, resource: `unit/${id}`, after: input(unit) };
       const created = await places.createUnit(unit, auditRecord(partition, entry, receivedAt));
-      if (!created) throw problems.notFound('There is no site with this id.');
-      return { body: unit, headers: { etag: etagOf(unit.version), location: `/v1/sites/${site.id}/units/${id}` } };
+      const stored = created ? unit : await places.getUnit(site.id, id);
+      if (stored === undefined) throw problems.notFound('There is no site with this id.');
+      const answer = created ? unit : sameAsBefore(stored, unit, input);
+      return { body: answer, headers: { etag: etagOf(answer.version), location: `/v1/sites/${site.id}/units/${id}` } };
     }),
 
     getUnit: operation(placeOperations.getUnit, async ({ caller, path, receivedAt }) => {

@@ -53,6 +53,8 @@ export const placeOperations = {
     summary: 'Create a site',
     tag,
     body: SiteInput,
+    idempotencyKey: true,
+    problems: [409],
     answer: { status: 201, description: 'The new site', schema: Site, etag: true, location: true },
   },
   getSite: {
@@ -88,6 +90,8 @@ export const placeOperations = {
     summary: 'Create a care unit',
     tag,
     body: UnitInput,
+    idempotencyKey: true,
+    problems: [409],
     answer: { status: 201, description: 'The new unit', schema: Unit, etag: true, location: true },
   },
   getUnit: {

@@ -100,9 +100,9 @@ export class PlaceStore {
     return pageOf(answer, (item) => v.parse(Unit, item), 'sk');
   }
 
-  /** Stores a new site with its audit record. */
-  async createSite(site: v.InferInput<typeof Site>, audit: AuditItem): Promise<void> {
-    await this.#write([
+  /** Stores a new site with its audit record; false, and nothing written, when there is one with its id. */
+  createSite(site: v.InferInput<typeof Site>, audit: AuditItem): Promise<boolean> {
+    return this.#attempt([
       {
         Put: {
           TableName: this.#table.name,
@@ -164,7 +164,7 @@ export class PlaceStore {
     ]);
   }
 
-  /** Stores a new unit, if its site exists. */
+  /** Stores a new unit; false, and nothing written, when its site does not exist, or a unit with its id does. */
   createUnit(unit: Unit, audit: AuditItem): Promise<boolean> {
     return this.#attempt([
       this.#countUnits(unit.siteId, 1),

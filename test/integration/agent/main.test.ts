@@ -141,6 +141,18 @@ test('a refused token ends the program with what the server said, without the to
   expect(run.output()).not.toContain('wle_wrong');
 }, 120_000);
 
+test('a server that is not trusted, and one that is not there, are named with what can be done', async () => {
+  const untrusted = agent(...enrolment().slice(0, -2), '--once');
+  expect(await untrusted.ended).toBe(1);
+  expect(untrusted.output()).toContain(`the certificate of ${new URL(service.enroll).host} is not trusted`);
+  expect(untrusted.output()).toContain('--ca');
+  const { enroll } = service;
+  await service.stop();
+  const alone = agent(...enrolment(), '--once');
+  expect(await alone.ended).toBe(1);
+  expect(alone.output()).toContain(`nothing answers at ${new URL(enroll).host}`);
+});
+
 test('a mistake on the command line ends with 2 and says what to do', async () => {
   const run = agent('--once');
   expect(await run.ended).toBe(2);

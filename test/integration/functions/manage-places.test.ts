@@ -137,6 +137,34 @@ describe('Sites', () => {
     expect((await call(handler, 'listSites', { caller: ada, query: { limit: '101' } })).status).toBe(400);
   });
 
+  test('are created once per Idempotency-Key, they and their units', async () => {
+    const create = (operation: 'createSite' | 'createUnit', body: object, key: string, path = {}, caller = ada) =>
+      call(handler, operation, { caller, body, path, headers: { 'Idempotency-Key': key } });
+    const twice = await Promise.all([create('createSite', chicago, 'k-1'), create('createSite', chicago, 'k-1')]);
+    expect(twice.map(({ status }) => status)).toEqual([201, 201]);
+    const siteId = String(twice[0]?.body['id']);
+    expect(twice[1]?.body).toEqual(twice[0]?.body);
+    expect(siteId).toMatch(/^s-[0-9a-z]{26}$/);
+    expect((await create('createSite', { ...chicago, name: 'Another' }, 'k-1')).status).toBe(409);
+    expect((await create('createSite', chicago, 'k-2')).body['id']).not.toBe(siteId);
+    const ben = callerWith('administrator', { sub: 'ben' });
+    expect((await create('createSite', chicago, 'k-1', {}, ben)).body['id']).not.toBe(siteId);
+
+    const icu = { name: 'ICU', acuityTier: 'T0' };
+    const units = [
+      await create('createUnit', icu, 'k-1', { siteId }),
+      await create('createUnit', icu, 'k-1', { siteId }),
+    ];
+    expect(units.map(({ status }) => status)).toEqual([201, 201]);
+    expect(units[1]?.body).toEqual(units[0]?.body);
+    expect((await create('createUnit', { ...icu, acuityTier: 'T3' }, 'k-1', { siteId })).status).toBe(409);
+    const trail = await call(handler, 'listSiteAudit', { caller: ada, path: { siteId } });
+    expect((trail.body['items'] as { action: string }[]).map(({ action }) => action)).toEqual([
+      'CreateUnit',
+      'CreateSite',
+    ]);
+  });
+
   test('refuse a cursor that somebody made up, whatever it says', async () => {
     const { siteId } = await createSite();
     const lists: [Operation, Record<string, string>, unknown[]][] = [

@@ -14,6 +14,14 @@ test.each([
   ['mail from jane.doe@example.org', 'jane.doe'],
   ['ssn 123-45-6789', '123-45-6789'],
   ['patient=Doe^John mrn: 4711', 'Doe'],
+  ['patient=John Doe, bed 4', 'Doe'],
+  ['{"patientName": "Jane Roe", "ward": "5B"}', 'Roe'],
+  ['patient_id=4711 admitted', '4711'],
+  ['date_of_birth=x birthDate: 1950-01-02', '1950-01-02'],
+  ['received PID|1||4711^^^MRN||DOE^JOHN||19500102|M', 'DOE^JOHN'],
+  ['COMMAND=/usr/bin/mysql -u root --password hunter2 -e x', 'hunter2'],
+  ['aws_secret_access_key = wJalrXUtnFEMI/K7MDENG', 'wJalr'],
+  ['using key AKIAIOSFODNN7EXAMPLE now', 'AKIAIOSFODNN7EXAMPLE'],
   ['-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----', 'MHcC'],
   ['-----BEGIN PRIVATE KEY-----\nMHcC cut off', 'MHcC'],
 ])('takes the secret out of %j', (text, secret) => {
@@ -50,6 +58,9 @@ test('a long hostile line takes no long time', () => {
     'x://'.repeat(30_000),
     '-----BEGIN '.repeat(10_000),
     'eyJaaaaa.'.repeat(20_000),
+    'patient'.repeat(20_000),
+    'PID|'.repeat(30_000),
+    '--password'.repeat(15_000),
   ])
     redact(text);
   expect(performance.now() - started).toBeLessThan(5_000);

@@ -53,6 +53,15 @@ test('a well kept workstation', async () => {
   expect(assess(posture)).toBe('compliant');
 });
 
+test('no firewall is told only when none can hide: the older tables do not show among the rules', async () => {
+  const rules = { 'nft --json': { text: '{"nftables":[{"metainfo":{}}]}' } };
+  const none = await linuxPosture(imagine({ programs: rules }), {});
+  expect(none['firewall']).toEqual({ state: 'disabled' });
+  const files = { '/proc/net/ip_tables_names': 'filter\n' };
+  const older = await linuxPosture(imagine({ programs: rules, files }), {});
+  expect(older['firewall']).toEqual({ state: 'unknown' });
+});
+
 test('a machine that shows nothing is unknown in everything', async () => {
   const system = imagine({});
   const posture = await linuxPosture(system, await pendingUpdates(system, now));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { type Action, actions, commandActions } from '../../../../shared/identity/actions.ts';
 import type { Caller } from '../../../../shared/identity/caller.ts';
+import { permissionTable } from '../../../../shared/identity/permission-table.ts';
 import { withPolicies } from '../../../../shared/identity/policy-docs.ts';
 import { loadPolicies, PolicySet, policyFolder } from '../../../../shared/identity/policy-set.ts';
 import {
@@ -310,6 +311,31 @@ describe('The shipped policies', () => {
   });
 });
 
+test("a pump is biomedical engineering's, whatever it runs on", () => {
+  const pump = deviceResource({
+    id: 'd-1',
+    platform: 'linux',
+    class: 'infusion-pump',
+    ownership: 'organization',
+    lifecycle: 'enrolled',
+    siteId: 's-1',
+  });
+  for (const action of ['RestartDevice', 'WipeDevice', 'UpdateDevice', 'RevokeDevice'] as const) {
+    expect([action, may(callerWith('biomed', { sites: ['s-1'] }), action, pump)]).toEqual([action, true]);
+    for (const role of ['site-it', 'help-desk']) {
+      const { allowed, policies: why } = policies.decide(callerWith(role, { sites: ['s-1'] }), action, pump, fresh);
+      expect([role, action, allowed, why.map(({ id }) => id)]).toEqual([
+        role,
+        action,
+        false,
+        ['patient-care-is-run-by-biomed'],
+      ]);
+    }
+  }
+  // Calling back stays easy.
+  expect(may(callerWith('help-desk'), 'CancelCommand', pump)).toBe(true);
+});
+
 test('docs/authorization.md shows the policies as they are (npm run docs:api)', () => {
   const page = readFileSync(join(import.meta.dirname, '../../../../docs/authorization.md'), 'utf8');
   expect(withPolicies(page)).toBe(page);
@@ -321,13 +347,18 @@ test('the examples of docs/authorization.md are valid and do what they say', () 
     ([, text]) => text ?? '',
   );
   expect(examples).toHaveLength(2);
+  // A hospital may have taken them over as they are.
+  const taken = examples.filter((example) => policies.policies.has(/@id\("([^"]+)"\)/.exec(example)?.[1] ?? ''));
   const files = readdirSync(policyFolder)
     .filter((name) => name.endsWith('.cedar'))
     .map((name) => readFileSync(join(policyFolder, name), 'utf8'));
-  const set = new PolicySet('examples', readFileSync(join(policyFolder, 'wardline.cedarschema'), 'utf8'), [
-    ...files,
-    ...examples,
-  ]);
+  const schema = readFileSync(join(policyFolder, 'wardline.cedarschema'), 'utf8');
+  const set = new PolicySet('examples', schema, [...files, ...examples.filter((each) => !taken.includes(each))]);
+  const table = permissionTable(set, schema);
+  expect(table.find((row) => row.startsWith('| `RestartDevice`'))).toContain(
+    'phones, tablets, workstations, other, patient-monitor idle',
+  );
+  expect(table[0]).toContain('`contractor`');
   const monitor = (state: 'idle' | 'in-use') =>
     deviceResource({
       id: 'd-m',
