@@ -257,6 +257,16 @@ export class DevicesStack extends Stack {
     });
     const certificatePem = deviceAuthority.getAttString('CertificatePem');
 
+    // Both doors are open to strangers: of the tables they reach what enrolment is about, and nothing else.
+    const enrolment = [
+      tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem'], {
+        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['DEVICE#*', 'CERTIFICATE#*'] },
+      }),
+      tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem'], {
+        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['TOKEN#*', 'ENROLLMENT#*'] },
+      }),
+    ];
+
     const things = iot('thing/d-*');
     const certificates = iot('cert/*');
     const enroll = new WardlineFunction(this, 'Enroll', {
@@ -278,8 +288,7 @@ export class DevicesStack extends Stack {
       },
       statements: [
         allow(['kms:Sign'], [caKey.keyArn]),
-        tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem']),
-        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem']),
+        ...enrolment,
         // AWS IoT knows no resource for the registration of a certificate that does not exist yet.
         allow(['iot:RegisterCertificateWithoutCA'], ['*']),
         allow(['iot:CreateThing', 'iot:AttachThingPrincipal'], [things]),
@@ -321,10 +330,7 @@ export class DevicesStack extends Stack {
         DIRECTORY_TABLE: data.directory.tableName,
         DEVICE_CA_CERTIFICATE: certificatePem,
       },
-      statements: [
-        tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem']),
-        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem']),
-      ],
+      statements: enrolment,
     });
 
     const retire = new WardlineFunction(this, 'Retire', {
