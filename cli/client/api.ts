@@ -48,16 +48,27 @@ export class ApiClient {
 /**
  * The address of the API: as given, else `WARDLINE_API`, else that of the local cloud that runs in this folder.
  * Undefined when none is known.
+ *
+ * @throws Error for one that the access token must not be sent to
  */
 export function apiAddress(given: string | undefined): string | undefined {
   const named = given ?? process.env['WARDLINE_API'];
-  if (named !== undefined && named !== '') return named;
+  if (named !== undefined && named !== '') {
+    if (!URL.canParse(named)) throw new Error(`${named} is not the URL of an API, like https://api.example.org`);
+    const { protocol, hostname } = new URL(named);
+    if (protocol === 'https:' || (protocol === 'http:' && thisMachine.has(hostname))) return named;
+    throw new Error(`${named} is not https: the access token would be sent where others can read it.`);
+  }
   try {
-    return v.parse(v.object({ api: v.string() }), JSON.parse(readFileSync('.wardline/local.json', 'utf8'))).api;
+    const { api } = v.parse(v.object({ api: v.string() }), JSON.parse(readFileSync('.wardline/local.json', 'utf8')));
+    // A file that lies in some folder must not say where else the token goes.
+    return thisMachine.has(new URL(api).hostname) ? api : undefined;
   } catch {
     return undefined;
   }
 }
+
+const thisMachine: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 function detailOf(text: string): string {
   try {

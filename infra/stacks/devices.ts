@@ -263,6 +263,16 @@ export class DevicesStack extends Stack {
     });
     const certificatePem = deviceAuthority.getAttString('CertificatePem');
 
+    // Both doors are open to strangers: of the tables they reach what enrolment is about, and nothing else.
+    const enrolment = [
+      tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem'], {
+        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['DEVICE#*', 'CERTIFICATE#*'] },
+      }),
+      tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem'], {
+        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['TOKEN#*', 'ENROLLMENT#*'] },
+      }),
+    ];
+
     const things = iot('thing/d-*');
     const certificates = iot('cert/*');
     const enroll = new WardlineFunction(this, 'Enroll', {
@@ -284,8 +294,7 @@ export class DevicesStack extends Stack {
       },
       statements: [
         allow(['kms:Sign'], [caKey.keyArn]),
-        tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem']),
-        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem']),
+        ...enrolment,
         // AWS IoT knows no resource for the registration of a certificate that does not exist yet.
         allow(['iot:RegisterCertificateWithoutCA'], ['*']),
         allow(['iot:CreateThing', 'iot:AttachThingPrincipal'], [things]),
@@ -327,10 +336,7 @@ export class DevicesStack extends Stack {
         DIRECTORY_TABLE: data.directory.tableName,
         DEVICE_CA_CERTIFICATE: certificatePem,
       },
-      statements: [
-        tableAccess(data.devices, ['GetItem', 'PutItem', 'UpdateItem']),
-        tableAccess(data.directory, ['GetItem', 'PutItem', 'UpdateItem']),
-      ],
+      statements: enrolment,
     });
 
     const retire = new WardlineFunction(this, 'Retire', {

@@ -1,12 +1,6 @@
-import {
-  BatchGetCommand,
-  GetCommand,
-  PutCommand,
-  QueryCommand,
-  TransactWriteCommand,
-  UpdateCommand,
-} from '@aws-sdk/lib-dynamodb';
+import { GetCommand, PutCommand, QueryCommand, TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { AuditItem } from '../audit/record.ts';
+import { batchGet } from '../aws/batch-get.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { cancellationsOf, type Item, isConditionFailed, itemOfFailedCondition } from '../aws/errors.ts';
 import { retryContention } from '../aws/retry.ts';
@@ -63,26 +57,12 @@ export async function getStoredCommand(
   id: DeviceId,
   commandId: CommandId,
 ): Promise<StoredCommand | undefined> {
-  const items = await batchGet(table, [
-    { pk: devicePartition(id), sk: sortKeys.open(commandId) },
-    { pk: devicePartition(id), sk: sortKeys.closed(commandId) },
-  ]);
+  const pk = devicePartition(id);
+  const keys = [sortKeys.open(commandId), sortKeys.closed(commandId)].map((sk) => ({ pk, sk }));
+  const items = await batchGet(table, keys, { consistent: true });
   // The two reads of a batch are not one moment: a command that closes between them is seen twice. The end counts.
   const found = items.map(commandOf);
   return found.find(isFinal) ?? found[0];
-}
-
-async function batchGet(table: Table, keys: Record<string, string>[]): Promise<Item[]> {
-  const items: Item[] = [];
-  let missing: Record<string, unknown>[] = keys;
-  while (missing.length > 0) {
-    const answer = await table.client.send(
-      new BatchGetCommand({ RequestItems: { [table.name]: { Keys: missing, ConsistentRead: true } } }),
-    );
-    items.push(...(answer.Responses?.[table.name] ?? []));
-    missing = answer.UnprocessedKeys?.[table.name]?.Keys ?? [];
-  }
-  return items;
 }
 
 /** Where a list of commands goes on. */

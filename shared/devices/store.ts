@@ -1,5 +1,4 @@
 import {
-  BatchGetCommand,
   GetCommand,
   QueryCommand,
   type QueryCommandInput,
@@ -9,6 +8,7 @@ import {
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
 import type { AuditItem } from '../audit/record.ts';
+import { batchGet } from '../aws/batch-get.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { cancellationsOf, type Item, isConditionFailed, itemOfFailedCondition } from '../aws/errors.ts';
 import { retryContention } from '../aws/retry.ts';
@@ -53,22 +53,12 @@ export async function getDevice(
 
 /** The devices of these ids, in their order, without those that do not exist. 0.5 read units each, 100 in a request. */
 export async function getDevices(table: Table, ids: readonly DeviceId[]): Promise<Device[]> {
-  const chunks: DeviceId[][] = [];
-  for (let start = 0; start < ids.length; start += 100) chunks.push(ids.slice(start, start + 100));
-  const items = await Promise.all(chunks.map((chunk) => batchGetHeads(table, chunk)));
-  const found = new Map(items.flat().map((item) => [item['pk'], deviceOf(item)]));
+  const items = await batchGet(
+    table,
+    ids.map((id) => ({ pk: devicePartition(id), sk: sortKeys.head })),
+  );
+  const found = new Map(items.map((item) => [item['pk'], deviceOf(item)]));
   return ids.flatMap((id) => found.get(devicePartition(id)) ?? []);
-}
-
-async function batchGetHeads(table: Table, ids: readonly DeviceId[]): Promise<Item[]> {
-  const items: Item[] = [];
-  let keys: Record<string, unknown>[] = ids.map((id) => ({ pk: devicePartition(id), sk: sortKeys.head }));
-  while (keys.length > 0) {
-    const answer = await table.client.send(new BatchGetCommand({ RequestItems: { [table.name]: { Keys: keys } } }));
-    items.push(...(answer.Responses?.[table.name] ?? []));
-    keys = answer.UnprocessedKeys?.[table.name]?.Keys ?? [];
-  }
-  return items;
 }
 
 /** What the inventory or posture report says, with when (device's clock, held against ours). 0.5 read units per 4 KB. */

@@ -36,7 +36,8 @@ export function authenticationOf(caller: Caller, now: Date): Authentication {
  * `maxAgeSeconds`, and repeats the request.
  */
 export function stepUpProblem(maxAgeSeconds: number, reason: string, policyIds: readonly string[]): ProblemError {
-  const description = reason.replace(/["\\]/g, "'");
+  // RFC 6750 takes these characters; a hospital writes its reasons in its own language.
+  const description = reason.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/g, '?');
   return new ProblemError(
     {
       type: '/problems/insufficient-user-authentication',

@@ -1,5 +1,6 @@
-import { BatchGetCommand, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
+import { batchGet } from '../aws/batch-get.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import type { Item } from '../aws/errors.ts';
 import { type Use, type Window, windowMilliseconds, withUse } from '../commands/gates/limiter.ts';
@@ -106,15 +107,12 @@ export function readBreakGlassWindows(
 }
 
 async function readWindows(directory: Table, wanted: readonly Wanted[]): Promise<readonly Window[]> {
-  const found = new Map<unknown, Item>();
-  let keys: Record<string, unknown>[] = wanted.map(({ key }) => keyOf(key));
-  while (keys.length > 0) {
-    const answer = await directory.client.send(
-      new BatchGetCommand({ RequestItems: { [directory.name]: { Keys: keys, ConsistentRead: true } } }),
-    );
-    for (const item of answer.Responses?.[directory.name] ?? []) found.set(item['pk'], item);
-    keys = answer.UnprocessedKeys?.[directory.name]?.Keys ?? [];
-  }
+  const items = await batchGet(
+    directory,
+    wanted.map(({ key }) => keyOf(key)),
+    { consistent: true },
+  );
+  const found = new Map(items.map((item) => [item['pk'], item]));
   return wanted.map((window) => {
     const item = found.get(keyOf(window.key).pk);
     // Only this file writes windows, so their form is known.

@@ -1,5 +1,6 @@
-import { BatchGetCommand, DeleteCommand, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { AuditItem } from '../audit/record.ts';
+import { batchGet } from '../aws/batch-get.ts';
 import type { Table } from '../aws/dynamodb.ts';
 import { cancellationsOf, type Item, isConditionFailed } from '../aws/errors.ts';
 import { retryContention } from '../aws/retry.ts';
@@ -195,17 +196,7 @@ export async function forgetEnded(directory: Table, { id, version }: Rollout): P
 async function listNamed(directory: Table, prefix: string): Promise<StoredRollout[]> {
   const names = await everyItem(directory, activePartition, prefix);
   const ids = names.map((item) => String(item['sk']).slice(prefix.length));
-  const rollouts: StoredRollout[] = [];
-  for (let start = 0; start < ids.length; start += 100) {
-    let keys: Record<string, unknown>[] = ids.slice(start, start + 100).map(keyOf);
-    while (keys.length > 0) {
-      const { Responses, UnprocessedKeys } = await directory.client.send(
-        new BatchGetCommand({ RequestItems: { [directory.name]: { Keys: keys, ConsistentRead: true } } }),
-      );
-      rollouts.push(...(Responses?.[directory.name] ?? []).map(rolloutOf));
-      keys = UnprocessedKeys?.[directory.name]?.Keys ?? [];
-    }
-  }
+  const rollouts = (await batchGet(directory, ids.map(keyOf), { consistent: true })).map(rolloutOf);
   return rollouts.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 

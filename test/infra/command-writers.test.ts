@@ -79,6 +79,21 @@ describe('only the one writer writes commands', () => {
   });
 });
 
+test.each(['EnrollRole', 'ProvisioningHookRole'])(
+  '%s: the doors for strangers reach devices and tokens only',
+  (name) => {
+    const own = Object.entries(roles).find(([role]) => role.endsWith(`/${name}`))?.[1] ?? [];
+    const tables = own.filter(({ action }) => action.startsWith('dynamodb:'));
+    const reached = tables.map(({ conditions }) => JSON.stringify(conditions ?? 'everything'));
+    expect([...new Set(reached)].sort()).toEqual(
+      [
+        ['DEVICE#*', 'CERTIFICATE#*'],
+        ['TOKEN#*', 'ENROLLMENT#*'],
+      ].map((keys) => JSON.stringify({ 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': keys } })),
+    );
+  },
+);
+
 test('the check-in reads of the Directory table only brakes and places', () => {
   const role = Object.entries(roles).find(([name]) => name.endsWith('/CheckInRole'));
   const directory = (role?.[1] ?? []).filter(({ resource }) => resource.includes('Directory'));

@@ -1,12 +1,6 @@
-import {
-  BatchGetCommand,
-  GetCommand,
-  PutCommand,
-  QueryCommand,
-  ScanCommand,
-  UpdateCommand,
-} from '@aws-sdk/lib-dynamodb';
+import { GetCommand, PutCommand, QueryCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
+import { batchGet } from '../../aws/batch-get.ts';
 import type { Table } from '../../aws/dynamodb.ts';
 import { cancellationsOf, type Item, isConditionFailed } from '../../aws/errors.ts';
 import { retryContention } from '../../aws/retry.ts';
@@ -67,21 +61,9 @@ export class ChainStore implements Chains, DayBook {
   }
 
   async archived(sources: readonly Source[]): Promise<ReadonlySet<Source>> {
-    const found = new Set<string>();
     const keys = new Map(sources.map((source) => [textOf(markKey(source)), markKey(source)]));
-    let open = [...keys.values()];
-    while (open.length > 0) {
-      const answer = await this.#table.client.send(
-        new BatchGetCommand({
-          RequestItems: {
-            [this.#table.name]: { Keys: open.slice(0, 100), ConsistentRead: true, ProjectionExpression: 'pk, sk' },
-          },
-        }),
-      );
-      for (const item of answer.Responses?.[this.#table.name] ?? []) found.add(textOf(v.parse(Key, item)));
-      const left = answer.UnprocessedKeys?.[this.#table.name]?.Keys ?? [];
-      open = [...left.map((key) => v.parse(Key, key)), ...open.slice(100)];
-    }
+    const items = await batchGet(this.#table, [...keys.values()], { consistent: true, projection: 'pk, sk' });
+    const found = new Set(items.map((item) => textOf(v.parse(Key, item))));
     return new Set(sources.filter((source) => found.has(textOf(markKey(source)))));
   }
 

@@ -1,4 +1,5 @@
-import { BatchGetCommand, GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { batchGet } from '../../aws/batch-get.ts';
 import type { Table } from '../../aws/dynamodb.ts';
 import { cancellationsOf, type Item } from '../../aws/errors.ts';
 import { retryContention } from '../../aws/retry.ts';
@@ -70,22 +71,11 @@ export async function readExecutions(
   deviceIds: readonly DeviceId[],
   kind: string,
 ): Promise<ReadonlyMap<DeviceId, StoredExecution>> {
-  const found = new Map<DeviceId, StoredExecution>();
-  let keys: Record<string, unknown>[] = deviceIds.map((id) => ({
-    pk: devicePartition(id),
-    sk: executionSortKey(kind),
-  }));
-  while (keys.length > 0) {
-    const { Responses, UnprocessedKeys } = await devices.client.send(
-      new BatchGetCommand({ RequestItems: { [devices.name]: { Keys: keys } } }),
-    );
-    for (const item of Responses?.[devices.name] ?? []) {
-      const execution = executionOf(item);
-      found.set(execution.deviceId, execution);
-    }
-    keys = UnprocessedKeys?.[devices.name]?.Keys ?? [];
-  }
-  return found;
+  const items = await batchGet(
+    devices,
+    deviceIds.map((id) => ({ pk: devicePartition(id), sk: executionSortKey(kind) })),
+  );
+  return new Map(items.map(executionOf).map((execution) => [execution.deviceId, execution]));
 }
 
 /** What became of the attempt to start an execution. */

@@ -1,4 +1,5 @@
-import { BatchGetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { batchGet } from '../../aws/batch-get.ts';
 import type { Table } from '../../aws/dynamodb.ts';
 import { cancellationsOf, type Item } from '../../aws/errors.ts';
 import { retryContention } from '../../aws/retry.ts';
@@ -89,21 +90,12 @@ async function countTogether(
 }
 
 async function readMarks(devices: Table, executions: readonly StoredExecution[]): Promise<Map<string, Counted>> {
-  const marks = new Map<string, Counted>();
-  let keys: Record<string, unknown>[] = executions.map(({ deviceId, rolloutId, direction }) => ({
+  const keys = executions.map(({ deviceId, rolloutId, direction }) => ({
     pk: devicePartition(deviceId),
     sk: countedSortKey(rolloutId, direction),
   }));
-  while (keys.length > 0) {
-    const { Responses, UnprocessedKeys } = await devices.client.send(
-      new BatchGetCommand({ RequestItems: { [devices.name]: { Keys: keys, ConsistentRead: true } } }),
-    );
-    for (const item of Responses?.[devices.name] ?? []) {
-      marks.set(`${String(item['pk'])} ${String(item['sk'])}`, countedItem(item));
-    }
-    keys = UnprocessedKeys?.[devices.name]?.Keys ?? [];
-  }
-  return marks;
+  const items = await batchGet(devices, keys, { consistent: true });
+  return new Map(items.map((item) => [`${String(item['pk'])} ${String(item['sk'])}`, countedItem(item)]));
 }
 
 function countedItem(item: Item): Counted {

@@ -1,4 +1,5 @@
-import { BatchGetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { batchGet } from '../../aws/batch-get.ts';
 import type { Table } from '../../aws/dynamodb.ts';
 import type { Item } from '../../aws/errors.ts';
 import type { DeviceId } from '../../devices/device.ts';
@@ -55,15 +56,11 @@ export async function readFleet(
 async function readFacts(devices: Table, ids: readonly DeviceId[], kind: string): Promise<DeviceFacts[]> {
   const executionKey = executionSortKey(kind);
   const sks = [sortKeys.head, sortKeys.inventory, executionKey];
-  let keys: Record<string, unknown>[] = ids.flatMap((id) => sks.map((sk) => ({ pk: devicePartition(id), sk })));
-  const found = new Map<string, Item>();
-  while (keys.length > 0) {
-    const { Responses, UnprocessedKeys } = await devices.client.send(
-      new BatchGetCommand({ RequestItems: { [devices.name]: { Keys: keys } } }),
-    );
-    for (const item of Responses?.[devices.name] ?? []) found.set(`${String(item['pk'])} ${String(item['sk'])}`, item);
-    keys = UnprocessedKeys?.[devices.name]?.Keys ?? [];
-  }
+  const items = await batchGet(
+    devices,
+    ids.flatMap((id) => sks.map((sk) => ({ pk: devicePartition(id), sk }))),
+  );
+  const found = new Map(items.map((item) => [`${String(item['pk'])} ${String(item['sk'])}`, item]));
   return ids.flatMap((id) => {
     const [head, inventory, execution] = sks.map((sk) => found.get(`${devicePartition(id)} ${sk}`));
     if (head === undefined) return [];

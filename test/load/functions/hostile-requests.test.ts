@@ -56,7 +56,7 @@ beforeAll(async () => {
     handlers.set(name, handler);
   }
   await fill(devices);
-}, 120_000);
+}, 300_000);
 afterAll(() => database.stop());
 
 /** An administrator who is everything else as well: refused by nobody, so that requests get far. */

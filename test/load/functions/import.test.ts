@@ -20,11 +20,11 @@ let cloud: RunningCloud;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'wardline-test-'));
   cloud = await start();
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await cloud?.stop();
   rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+}, 300_000);
 
 const start = () => startLocalCloud({ port: 0, folder, data: join(folder, 'data'), changeTemplate: withSmallHeap });
 

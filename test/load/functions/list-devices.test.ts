@@ -6,7 +6,7 @@ let list: DeviceList;
 
 beforeAll(async () => {
   list = await startDeviceList();
-}, 180_000);
+}, 300_000);
 afterAll(() => list[Symbol.asyncDispose]());
 
 describe.each([
@@ -34,6 +34,6 @@ describe.each([
       // Each request to the index is followed by at most one for the heads of what it found.
       expect(most).toBeLessThanOrEqual(2 * maxIndexRequests);
     },
-    120_000,
+    300_000,
   );
 });

@@ -7,14 +7,14 @@ import { type Answer, commandsOf, type LoopDevice } from '../../support/loop-dev
  * Bad days of the device loop, each through the public doors of a running local cloud: HTTPS and MQTT of the devices,
  * the management API of people. Nothing may be lost, and nothing done twice.
  */
-jest.setTimeout(60_000);
+jest.setTimeout(300_000);
 
 let cloud: LoopCloud;
 const devices: LoopDevice[] = [];
 
 beforeAll(async () => {
   cloud = await LoopCloud.start();
-}, 120_000);
+}, 300_000);
 
 afterEach(() => cloud.faults());
 

@@ -24,7 +24,7 @@ beforeAll(async () => {
   devices = [];
   for (let n = 0; n < count; n += 1) devices.push(await LoopDevice.enrol(cloud.endpoints, token, `WIPE-${n}`));
   ids = devices.map(({ id }) => id);
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   for (const device of devices ?? []) await device[Symbol.asyncDispose]();
   await loop?.[Symbol.asyncDispose]();
@@ -101,4 +101,4 @@ test('one stolen token wipes nothing, or one device past approval; two wipe what
   const broken = told.filter(({ kind }) => kind === 'break-glass');
   expect(broken).toHaveLength(1);
   expect(broken[0]?.summary).toMatch(/^user:ada\.admin broke the glass: wipe of device d-/);
-}, 120_000);
+}, 300_000);

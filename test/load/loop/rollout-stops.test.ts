@@ -19,7 +19,7 @@ beforeAll(async () => {
   first = north;
   second = south;
   await network.speed(60);
-}, 180_000);
+}, 300_000);
 afterAll(() => network?.[Symbol.asyncDispose]());
 
 /** Two waves: the ward in the north with this gate, then the south. */

@@ -20,7 +20,7 @@ beforeAll(async () => {
     { site: 'South', devices: 4, tier: 'T1', keep: 3, busy: 1 },
   ]);
   await network.speed(100);
-}, 180_000);
+}, 300_000);
 afterAll(() => network?.[Symbol.asyncDispose]());
 
 test('wave by wave, never more of a unit than it can spare, to the new version everywhere', async () => {

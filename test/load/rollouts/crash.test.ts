@@ -24,7 +24,7 @@ beforeAll(async () => {
     ['--port', String(await freePorts())],
   );
   await network.speed(60);
-}, 180_000);
+}, 300_000);
 afterAll(() => network?.[Symbol.asyncDispose]());
 
 const inTwoWaves = (version: string) => {

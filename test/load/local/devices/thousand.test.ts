@@ -8,11 +8,11 @@ type Item = Readonly<Record<string, unknown>>;
 
 beforeAll(async () => {
   cloud = await startLocalCloud({ args: ['--devices', String(count)] });
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await cloud?.stop();
-}, 60_000);
+}, 300_000);
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 250));

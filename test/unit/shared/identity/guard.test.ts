@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import type { AuditItem } from '../../../../shared/audit/record.ts';
 import { ProblemError } from '../../../../shared/http/problem.ts';
 import { Guard } from '../../../../shared/identity/guard.ts';
 import { loadPolicies, PolicySet, policyFolder } from '../../../../shared/identity/policy-set.ts';
 import { deviceResource, siteResource } from '../../../../shared/identity/resource.ts';
+import { stepUpProblem } from '../../../../shared/identity/step-up.ts';
 import { callerWith, freshMfa } from '../../../support/api.ts';
 
 const policies = loadPolicies();
@@ -17,6 +19,8 @@ const device = deviceResource({
   siteId: 's-1',
 });
 const now = new Date();
+/** A second factor at the time that the tests begin. */
+const fresh = () => ({ ...freshMfa(), authTime: Math.floor(now.getTime() / 1000) });
 
 const guarded = () => {
   const kept: AuditItem[] = [];
@@ -95,8 +99,8 @@ describe('Guard', () => {
       /^Bearer error="insufficient_user_authentication", error_description="[^"]+", acr_values="phr mfa", max_age="900"$/,
     );
     expect(kept).toHaveLength(1);
-    await guard.permit(callerWith('administrator', freshMfa()), 'WipeDevice', device, 'DEVICE#d-1', now);
-    const stale = callerWith('administrator', { ...freshMfa(), authTime: Math.floor(now.getTime() / 1000) - 901 });
+    await guard.permit(callerWith('administrator', fresh()), 'WipeDevice', device, 'DEVICE#d-1', now);
+    const stale = callerWith('administrator', { ...fresh(), authTime: Math.floor(now.getTime() / 1000) - 901 });
     expect((await refusal(() => guard.permit(stale, 'WipeDevice', device, 'DEVICE#d-1', now))).problem.status).toBe(
       401,
     );
@@ -137,4 +141,16 @@ describe('Guard', () => {
     expect(() => guard.assertReadsSomewhere(callerWith('visitor'), now)).toThrow(ProblemError);
     expect(() => guard.assertMay(callerWith('visitor'), 'ReadPlace', siteResource('s-1'), now)).toThrow(ProblemError);
   });
+});
+
+test('a reason in any language makes a challenge that fits into a header', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.constant('Zurück melden:\r\nX-Evil: "1"\\'), fc.string({ unit: 'binary' })), (reason) => {
+      const { headers, problem } = stepUpProblem(900, reason, ['p']);
+      expect(headers['www-authenticate']).toMatch(
+        /^Bearer error="insufficient_user_authentication", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]*", acr_values="phr mfa", max_age="900"$/,
+      );
+      expect(problem['detail']).toBe(reason);
+    }),
+  );
 });
