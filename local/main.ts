@@ -76,6 +76,8 @@ function readFaults(file: string): FaultRule[] {
   try {
     return parseFaultPlan(readFileSync(file, 'utf8'));
   } catch (error) {
+    if (error instanceof Error && 'code' in error)
+      throw new OptionError(`${file} cannot be read (${String(error.code)}); choose another file with --faults FILE.`);
     throw new OptionError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
