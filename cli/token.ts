@@ -29,7 +29,19 @@ async function main(): Promise<void> {
 
 function readUser(): { name: string; mfa: boolean } {
   try {
-    const { values } = parseArgs({ options: { user: { type: 'string' }, mfa: { type: 'boolean', default: false } } });
+    const { values } = parseArgs({
+      options: {
+        user: { type: 'string' },
+        mfa: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (values.help) {
+      console.log(
+        `${usage}\n\nPrints an access token of the local OpenID provider; --mfa: with a second factor, just now.`,
+      );
+      process.exit(0);
+    }
     if (values.user !== undefined) return { name: values.user, mfa: values.mfa };
   } catch (error) {
     fail(`${error instanceof Error ? error.message : 'The arguments are not understood.'}\n${usage}`);
@@ -50,8 +62,9 @@ function readIssuer(): string {
     ) {
       return settings.issuer;
     }
-  } catch {
-    fail('The local cloud is not running (.wardline/local.json is missing). Start it with: npm start');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      fail('The local cloud is not running (.wardline/local.json is missing). Start it with: npm start');
   }
   return fail('.wardline/local.json names no issuer. Start the local cloud again with: npm start');
 }

@@ -17,6 +17,9 @@ async function main(): Promise<void> {
     console.log(helpText);
     return;
   }
+  const state = resolve(options.data ?? '.wardline');
+  // A disk that is full in the middle, above all: state that cannot be written must not be answered for.
+  process.on('uncaughtException', (error) => fail(error, state));
   const javaMissing = javaProblem(javaCommand());
   if (javaMissing !== undefined) throw javaMissing;
   const running = await startLocalCloud({
@@ -76,6 +79,8 @@ function readFaults(file: string): FaultRule[] {
   try {
     return parseFaultPlan(readFileSync(file, 'utf8'));
   } catch (error) {
+    if (error instanceof Error && 'code' in error)
+      throw new OptionError(`${file} cannot be read (${String(error.code)}); choose another file with --faults FILE.`);
     throw new OptionError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
@@ -89,14 +94,19 @@ function cloudOptions({ port, data, trace, speed }: MainOptions) {
   };
 }
 
-/** Errors that a person can do something about are one sentence; anything else shows where it happened. */
-function fail(error: unknown): void {
+/**
+ * Errors that a person can do something about are one sentence; anything else shows where it happened.
+ *
+ * @param folder where files are written, for the sentence about a disk that is full
+ */
+function fail(error: unknown, folder = resolve('.wardline')): void {
+  const sentence = explain(error, folder);
   const expected = ['JavaMissing', 'PortTaken', 'StoreInUse', 'SynthFailed', 'TemplateError'];
   if (error instanceof OptionError || error instanceof FolderUnusable) console.error(error.message);
   else if (error instanceof Error && expected.includes(error.name)) console.error(error.message);
-  else if (error instanceof Error && 'code' in error) console.error(explain(error, resolve('.wardline')));
+  else if (sentence !== undefined) console.error(sentence);
   else console.error(error);
   process.exit(1);
 }
 
-await main().catch(fail);
+await main().catch((error: unknown) => fail(error));

@@ -51,10 +51,10 @@ export function readOptions(args: readonly string[]): MainOptions | 'help' {
       200,
       (value) => Number.isInteger(value) && value >= 0 && value <= 100_000,
     ),
-    data: values.data,
+    data: named('--data', values.data),
     port: number('--port', values.port, 4800, (value) => Number.isInteger(value) && value >= 0 && value <= 65_529),
-    trace: values.trace,
-    faults: values.faults,
+    trace: named('--trace', values.trace),
+    faults: named('--faults', values.faults),
     speed: number('--speed', values.speed, 1, (value) => value > 0 && value <= 10_000),
   };
 }
@@ -76,10 +76,16 @@ function parse(args: readonly string[]) {
     });
     return values;
   } catch (error) {
-    throw new OptionError(
-      `${error instanceof Error ? (error.message.split('. ')[0] ?? '') : String(error)}. ${SEE_HELP}`,
-    );
+    // Node.js explains at length; its first sentence says what is wrong.
+    const [first] = (error instanceof Error ? error.message : String(error)).split(/\.\s/);
+    throw new OptionError(`${first}. ${SEE_HELP}`);
   }
+}
+
+/** A path; empty is what a shell makes of a variable that is not set, and would mean the current folder. */
+function named(flag: string, path: string | undefined): string | undefined {
+  if (path?.trim() === '') throw new OptionError(`${flag} needs a path, it is empty. ${SEE_HELP}`);
+  return path;
 }
 
 function number(flag: string, text: string | undefined, otherwise: number, valid: (value: number) => boolean): number {

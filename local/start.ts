@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { AwsService, Json, Log, Part, Ports, ResourceType } from './cloud.ts';
 import { CustomResources } from './cloudformation/custom-resource.ts';
@@ -122,7 +122,18 @@ async function start(
   const store = openStore(data === undefined ? undefined : join(data, 'cloud.sqlite'));
   undo.push(() => store.close());
   const clock = openClock(store, options.speed ?? 1, undo);
-  const authority = localAuthority(store, join(folder, 'ca.pem'));
+  const neighbour = tidy(folder);
+  if (neighbour !== undefined)
+    log.warn(
+      `Another local cloud runs in this folder (process ${neighbour}); ${join(folder, 'local.json')} now names this one.`,
+    );
+  const assemblyFolder = options.assembly ?? join(folder, `cdk.out-${process.pid}`);
+  if (options.assembly === undefined) {
+    undo.push(() => rmSync(assemblyFolder, { recursive: true, force: true }));
+    // From here on others see that the folder is in use.
+    mkdirSync(assemblyFolder, { recursive: true });
+  }
+  const authority = localAuthority(store, join(folder, neighbour === undefined ? 'ca.pem' : `ca-${ports.api}.pem`));
   const trace = openTrace(options.trace, log, options.onCall);
   undo.push(() => trace.close());
   const faults = new FaultPlan();
@@ -177,9 +188,6 @@ async function start(
   undo.push(() => endpoint.close());
 
   log.info('Synthesizing the templates ...');
-  removeLeftovers(folder);
-  const assemblyFolder = options.assembly ?? join(folder, `cdk.out-${process.pid}`);
-  if (options.assembly === undefined) undo.push(() => rmSync(assemblyFolder, { recursive: true, force: true }));
   const attached = attachAll(parts, cloud);
   const synthesized =
     options.assembly === undefined
@@ -219,12 +227,19 @@ async function attachAll(parts: readonly Part[], cloud: LocalCloud): Promise<voi
   for (const part of parts) await part.attach?.(cloud);
 }
 
-/** Removes cloud assemblies of runs that could not clean up after themselves; whoever still runs is left alone. */
-function removeLeftovers(folder: string): void {
+/**
+ * Removes cloud assemblies of runs that could not clean up after themselves. Whoever still runs is left alone: returns the
+ * process id of one that does, whose CA certificate in this folder is still needed.
+ */
+function tidy(folder: string): number | undefined {
+  let running: number | undefined;
   for (const name of readdirSync(folder)) {
-    const [, owner] = /^cdk\.out-(\d+)$/.exec(name) ?? [];
-    if (owner !== undefined && !isAlive(Number(owner))) rmSync(join(folder, name), { recursive: true, force: true });
+    const owner = Number(/^cdk\.out-(\d+)$/.exec(name)?.[1] ?? Number.NaN);
+    if (Number.isNaN(owner) || owner === process.pid) continue;
+    if (isAlive(owner)) running = owner;
+    else rmSync(join(folder, name), { recursive: true, force: true });
   }
+  return running;
 }
 
 /** Between two notes of the time, milliseconds of the wall. */

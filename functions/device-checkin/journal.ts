@@ -34,14 +34,15 @@ export function checkInJournal(logger: Logger, metrics: Metrics) {
         logger.info('results of closed or unknown commands', { deviceId, ignored: outcome.ignoredResults });
       }
     },
-    refused(deviceId: string | undefined, channel: Channel, problem: Problem): void {
+    /** `requestId` is the one that an HTTPS client has been told; over MQTT there is none. */
+    refused(deviceId: string | undefined, channel: Channel, problem: Problem, requestId?: string): void {
       count('CheckInRefused', MetricUnit.Count, 1);
       const { type, status, reason } = problem;
-      logger.warn('check-in refused', { deviceId, channel, type, status, reason });
+      logger.warn('check-in refused', { deviceId, channel, requestId, type, status, reason });
     },
-    failed(deviceId: string | undefined, channel: Channel, error: unknown): void {
+    failed(deviceId: string | undefined, channel: Channel, error: unknown, requestId?: string): void {
       count('CheckInFailed', MetricUnit.Count, 1);
-      logger.error('check-in failed', { deviceId, channel, ...describeFailure(error) });
+      logger.error('check-in failed', { deviceId, channel, requestId, ...describeFailure(error) });
     },
     flush(): void {
       if (counted) metrics.publishStoredMetrics();

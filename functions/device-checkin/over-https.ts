@@ -19,6 +19,7 @@ export type HttpsCheckIn = APIGatewayProxyEventV2WithRequestContext<APIGatewayEv
 
 /** Serves a check-in over HTTPS. Always answers: 200 with the reply, or problem+json. */
 export async function serveHttps(event: HttpsCheckIn, means: Means): Promise<APIGatewayProxyStructuredResultV2> {
+  const { requestId } = event.requestContext;
   let deviceId: string | undefined;
   let body: Buffer | undefined;
   try {
@@ -32,11 +33,12 @@ export async function serveHttps(event: HttpsCheckIn, means: Means): Promise<API
     means.journal.served(caller.deviceId, Channel.Https, outcome);
     return response(200, 'application/json', outcome.reply);
   } catch (error) {
-    if (error instanceof ProblemError) means.journal.refused(deviceId, Channel.Https, error.problem);
-    else means.journal.failed(deviceId, Channel.Https, error);
+    if (error instanceof ProblemError) means.journal.refused(deviceId, Channel.Https, error.problem, requestId);
+    else means.journal.failed(deviceId, Channel.Https, error, requestId);
     const { problem, headers } = problemOf(error);
     const clientToken = body === undefined ? undefined : clientTokenOf(body);
-    const answer = { ...(clientToken === undefined ? {} : { clientToken }), ...problem };
+    const instance = `urn:wardline:request:${requestId}`;
+    const answer = { ...(clientToken === undefined ? {} : { clientToken }), ...problem, instance };
     return response(problem.status, 'application/problem+json', answer, headers);
   }
 }

@@ -45,7 +45,8 @@ export const handler = async (event: Event): Promise<APIGatewayProxyStructuredRe
   try {
     return { ...(await answer(event)), isBase64Encoded: false };
   } catch (error) {
-    logger.error('The request could not be served', { route: event.routeKey, ...describeFailure(error) });
+    const { requestId } = event.requestContext;
+    logger.error('The request could not be served', { route: event.routeKey, requestId, ...describeFailure(error) });
     const answer = refusalAnswer(503, 'The request could not be served now. Ask again later.', { 'retry-after': '30' });
     return { ...answer, isBase64Encoded: false };
   }

@@ -1,8 +1,9 @@
-import type { X509Certificate } from 'node:crypto';
+import { randomUUID, type X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { AwsError, type Cloud } from '../cloud.ts';
+import { Notices } from '../runtime/notices.ts';
 import { LOOPBACK } from '../runtime/ports.ts';
 import { isTrusted } from './client-trust.ts';
 import { type ClientCertificate, httpApiAnswer, httpApiEvent } from './http-event.ts';
@@ -61,7 +62,10 @@ export async function serveHttpApi(front: HttpFront, cloud: Cloud): Promise<Serv
       ...(front.truststore === undefined ? {} : { ca: front.truststore, requestCert: true, rejectUnauthorized: false }),
     },
     (request, response) => {
-      answer(request, front, cloud).then(
+      const requestId = randomUUID();
+      // API Gateway tells it with every answer, its own errors too.
+      response.setHeader('apigw-requestid', requestId);
+      answer(request, requestId, front, cloud).then(
         (result) => writeAnswer(response, result),
         (error: unknown) => fail(response, cloud, error),
       );
@@ -69,10 +73,15 @@ export async function serveHttpApi(front: HttpFront, cloud: Cloud): Promise<Serv
   );
   const { truststore } = front;
   if (truststore !== undefined) {
+    const notices = new Notices(cloud.log);
     server.prependListener('secureConnection', (socket: TLSSocket) => {
       // Node.js gives the code of OpenSSL, although it is typed as an error.
       const verdict = { authorized: socket.authorized, error: codeOf(socket.authorizationError) };
-      if (!isTrusted(socket.getPeerX509Certificate(), verdict, truststore, cloud.clock.now())) socket.destroy();
+      const certificate = socket.getPeerX509Certificate();
+      if (isTrusted(certificate, verdict, truststore, cloud.clock.now())) return;
+      const what = certificate === undefined ? 'no certificate' : 'a certificate that its truststore does not let in';
+      notices.tell(`${front.domainName}: a client was cut off in the TLS handshake: it sent ${what}`);
+      socket.destroy();
     });
   }
   server.keepAliveTimeout = 75_000;
@@ -83,7 +92,7 @@ export async function serveHttpApi(front: HttpFront, cloud: Cloud): Promise<Serv
   return server;
 }
 
-async function answer(request: IncomingMessage, front: HttpFront, cloud: Cloud): Promise<Answer> {
+async function answer(request: IncomingMessage, requestId: string, front: HttpFront, cloud: Cloud): Promise<Answer> {
   if (headerBytes(request) > HEADER_LIMIT) return jsonAnswer(431, { message: 'Request Header Fields Too Large' });
   const incoming = await readIncoming(request);
   if (incoming === undefined) return jsonAnswer(413, { message: 'Request Entity Too Large' });
@@ -100,6 +109,7 @@ async function answer(request: IncomingMessage, front: HttpFront, cloud: Cloud):
     routeKey: route.key,
     pathParameters: match?.pathParameters ?? {},
     clientCertificate: front.truststore === undefined ? undefined : clientCertificate(request.socket as TLSSocket),
+    requestId,
     now: cloud.clock.now(),
   });
   // API Gateway invokes on behalf of <api>/<stage>/<method>/<path> with the route's own spelling.

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Json } from '../cloud.ts';
 import { type Answer, headerOf, type Incoming, jsonAnswer } from './incoming.ts';
 
@@ -20,6 +19,7 @@ export interface HttpApiContext {
   readonly routeKey: string;
   readonly pathParameters: Readonly<Record<string, string>>;
   readonly clientCertificate: ClientCertificate | undefined;
+  readonly requestId: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -70,7 +70,7 @@ export function httpApiEvent(incoming: Incoming, context: HttpApiContext): Json 
         sourceIp: incoming.sourceIp,
         userAgent: headerOf(incoming, 'user-agent') ?? '',
       },
-      requestId: randomUUID(),
+      requestId: context.requestId,
       routeKey: context.routeKey,
       stage: context.stage,
       time: commonLogTime(context.now),

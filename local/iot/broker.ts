@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server, TLSSocket } from 'node:tls';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket, type Subscription } from 'aedes';
 import type { Cloud } from '../cloud.ts';
+import { Notices } from '../runtime/notices.ts';
 import { certificateIdOf } from './certificate.ts';
 import { Connection, type DisconnectReason } from './connection.ts';
 import { iotErrors } from './errors.ts';
@@ -48,6 +49,8 @@ export class Broker {
   /** Direct messages that wait for their PUBACK, by `<client id> <packet identifier>`. */
   readonly #unconfirmed = new Map<string, { confirm(): void; lost(): void }>();
   readonly #unserved = new Set<string>();
+  /** Refusals: the client sees no more of them than a closed connection, as with AWS. */
+  readonly #notices: Notices;
   readonly #sockets = new Set<Socket>();
   readonly presence: Presence;
   #server: Server | undefined;
@@ -57,6 +60,7 @@ export class Broker {
     this.#cloud = cloud;
     this.#registry = registry;
     this.#sinks = sinks;
+    this.#notices = new Notices(cloud.log);
     this.presence = new Presence(cloud, (topic, payload) => this.publish({ topic, payload }, 0));
     this.#sessions = new Sessions(cloud.clock, {
       granted: (client, filter) => this.#byClient.get(client)?.filters.has(filter) ?? false,
@@ -95,6 +99,10 @@ export class Broker {
     this.#aedes.on('client', (client) => this.#opened(client));
     this.#aedes.on('clientDisconnect', (client) => this.#closed(client));
     this.#aedes.on('keepaliveTimeout', (client) => this.#because(client, 'MQTT_KEEP_ALIVE_TIMEOUT'));
+    this.#aedes.on('connectionError', (_client, error) => {
+      if (/protocol version/i.test(error.message))
+        this.#notices.tell('MQTT: a client was refused: the local broker speaks MQTT 3.1.1, not MQTT 5');
+    });
     this.#aedes.on('unsubscribe', (filters, client) => {
       const connection = this.#byClient.get(client);
       for (const filter of filters) connection?.filters.delete(filter);
@@ -123,7 +131,13 @@ export class Broker {
       socket.once('close', () => this.#sockets.delete(socket));
     });
     // Broken handshakes are everyday: port scans, health checks, clients without a certificate.
-    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    server.on('tlsClientError', (error, socket) => {
+      if (/alert (unknown ca|bad certificate)/i.test(error.message))
+        this.#notices.tell(
+          'MQTT: a client does not trust this server: give it the CA certificate that local.json names',
+        );
+      socket.destroy();
+    });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', () => resolve());
@@ -238,7 +252,9 @@ export class Broker {
   #accept(socket: TLSSocket): void {
     const certificate = socket.getPeerCertificate();
     const certificateId = certificate.raw === undefined ? undefined : certificateIdOf(certificate.raw);
-    if (certificateId === undefined || !this.#usable(certificateId)) {
+    const problem = certificateId === undefined ? 'it sent no certificate' : this.#certificateProblem(certificateId);
+    if (certificateId === undefined || problem !== undefined) {
+      this.#notices.tell(`MQTT: a client was cut off: ${problem}`);
       socket.destroy();
       return;
     }
@@ -248,18 +264,31 @@ export class Broker {
   }
 
   #usable(certificateId: string): boolean {
-    const certificate = this.#registry.certificate(certificateId);
-    if (certificate?.status !== CertificateStatus.Active) return false;
+    return this.#certificateProblem(certificateId) === undefined;
+  }
+
+  /** Why nobody may connect with this certificate; undefined when one may. */
+  #certificateProblem(certificateId: string): string | undefined {
+    const status = this.#registry.certificate(certificateId)?.status;
+    const named = `its certificate ${certificateId.slice(0, 8)}…`;
+    if (status === undefined) return `${named} is not registered`;
+    if (status !== CertificateStatus.Active) return `${named} is ${status}`;
     const now = this.#cloud.clock.now();
     const { notBefore, notAfter } = this.#registry.parsedCertificate(certificateId);
-    return notBefore <= now && now <= notAfter;
+    return notBefore <= now && now <= notAfter ? undefined : `${named} is not valid at this time`;
   }
 
   #admit(client: Client): Connection | undefined {
     const certificateId = this.#certificateOf.get(client.conn);
     const packet = this.#connectPackets.get(client);
-    if (certificateId === undefined || packet === undefined || !this.#usable(certificateId)) return undefined;
-    if (client.id.startsWith('$') || Buffer.byteLength(client.id) > MAX_CLIENT_ID_BYTES) return undefined;
+    if (certificateId === undefined || packet === undefined) return undefined;
+    const refuse = (why: string): undefined => {
+      this.#notices.tell(`MQTT: CONNECT of ${quoted(client.id)} refused: ${why}`);
+    };
+    const problem = this.#certificateProblem(certificateId);
+    if (problem !== undefined) return refuse(problem);
+    if (client.id.startsWith('$') || Buffer.byteLength(client.id) > MAX_CLIENT_ID_BYTES)
+      return refuse(`a client id has at most ${MAX_CLIENT_ID_BYTES} bytes and does not begin with $`);
     const socket: Socket | undefined = client.conn instanceof TLSSocket ? client.conn : undefined;
     const connection = new Connection(this.#registry, {
       client,
@@ -271,7 +300,11 @@ export class Broker {
       ipAddress: socket?.remoteAddress ?? '127.0.0.1',
       port: socket?.remotePort ?? 0,
     });
-    return connection.allows('iot:Connect', this.#cloud.arn('iot', `client/${client.id}`)) ? connection : undefined;
+    if (connection.allows('iot:Connect', this.#cloud.arn('iot', `client/${client.id}`))) return connection;
+    const thing = connection.exclusiveThingName();
+    return refuse(
+      `no policy of its certificate allows it${thing === undefined || thing === client.id ? '' : `; the certificate is that of ${thing}`}`,
+    );
   }
 
   /** Checks a PUBLISH of a client and gives it to rules and services. Returns why it is refused, which disconnects. */
@@ -282,6 +315,7 @@ export class Broker {
     if (connection.suppressWill) return 'The will is suppressed';
     const refuse = (reason: DisconnectReason, problem: string): string => {
       connection.disconnectReason ??= reason;
+      this.#notices.tell(`MQTT: ${quoted(connection.clientId)} was disconnected: ${problem}`);
       return problem;
     };
     const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload);
@@ -295,7 +329,8 @@ export class Broker {
       !connection.allows('iot:Publish', resource) ||
       (packet.retain && !connection.allows('iot:RetainPublish', resource))
     ) {
-      return refuse('FORBIDDEN_ACCESS', `${connection.clientId} may not publish to ${packet.topic}`);
+      const retained = packet.retain ? ' with retain' : '';
+      return refuse('FORBIDDEN_ACCESS', `it may not publish to ${quoted(packet.topic)}${retained}`);
     }
     // Nothing is retained on reserved topics.
     if (packet.topic.startsWith('$aws/')) packet.retain = false;
@@ -315,15 +350,29 @@ export class Broker {
   /** The subscription as it is granted; null is SUBACK 0x80. */
   #grant(client: Client, subscription: Subscription): Subscription | null {
     const connection = this.#byClient.get(client);
-    if (connection === undefined || filterProblem(subscription.topic) !== undefined) return null;
-    // AWS never answers a subscription at QoS 2; a refusal is what a person notices sooner.
-    if (subscription.qos === 2) return null;
-    if (!connection.filters.has(subscription.topic) && connection.filters.size >= MAX_SUBSCRIPTIONS) return null;
-    if (!connection.allows('iot:Subscribe', this.#cloud.arn('iot', `topicfilter/${subscription.topic}`))) return null;
+    if (connection === undefined) return null;
+    const problem = this.#subscriptionProblem(connection, subscription);
+    if (problem !== undefined) {
+      this.#notices.tell(
+        `MQTT: SUBSCRIBE of ${quoted(connection.clientId)} to ${quoted(subscription.topic)} refused: ${problem}`,
+      );
+      return null;
+    }
     connection.filters.set(subscription.topic, subscription.qos);
     // Before the connection is open only kept subscriptions come here.
     if (this.#connections.get(connection.clientId) !== connection) this.#sessions.resumed(connection.clientId);
     return subscription;
+  }
+
+  #subscriptionProblem(connection: Connection, { topic, qos }: Subscription): string | undefined {
+    const problem = filterProblem(topic);
+    if (problem !== undefined) return problem;
+    // AWS never answers a subscription at QoS 2; a refusal is what a person notices sooner.
+    if (qos === 2) return 'QoS 2 is not supported';
+    if (!connection.filters.has(topic) && connection.filters.size >= MAX_SUBSCRIPTIONS)
+      return `a connection has at most ${MAX_SUBSCRIPTIONS} subscriptions`;
+    const allowed = connection.allows('iot:Subscribe', this.#cloud.arn('iot', `topicfilter/${topic}`));
+    return allowed ? undefined : 'no policy of its certificate allows it';
   }
 
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
@@ -402,6 +451,11 @@ export class Broker {
   #topicArn(topic: string): string {
     return this.#cloud.arn('iot', `topic/${topic}`);
   }
+}
+
+/** What a client sent, as a sentence can hold it. */
+function quoted(sent: string): string {
+  return JSON.stringify(sent.length > 100 ? `${sent.slice(0, 100)}…` : sent);
 }
 
 /** Whether the client sent DISCONNECT. The broker library notes it on the client without declaring it. */

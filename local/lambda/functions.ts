@@ -1,11 +1,13 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { AwsError, type Cloud, type Functions, type InvokeResult, type Json, type Principal } from '../cloud.ts';
 import { arnWildcard } from '../iam/wildcard.ts';
+import { Notices } from '../runtime/notices.ts';
 import type { SharedTime } from '../runtime/shared-time.ts';
 import { AsyncQueue } from './async-queue.ts';
 import { DEFAULT_EVENT_INVOKE, type EventInvokeConfiguration, type FunctionConfiguration } from './configuration.ts';
+import { failureReader } from './failures.ts';
 import type { InvocationFaults } from './faults.ts';
 import type { Instance, InstanceSettings, Outcome } from './instance.ts';
 import { Pool } from './pool.ts';
@@ -49,10 +51,13 @@ export class LambdaService implements Functions {
   readonly #queue: AsyncQueue;
   /** Log files by function name. */
   readonly #logs = new Map<string, WriteStream>();
+  readonly #notices: Notices;
+  #stopping = false;
 
   constructor(cloud: Cloud, settings: LambdaSettings) {
     this.#cloud = cloud;
     this.#settings = settings;
+    this.#notices = new Notices(cloud.log);
     this.#secret = cloud.store.get<string>('lambda', 'secret') ?? randomBytes(32).toString('hex');
     cloud.store.put('lambda', 'secret', this.#secret);
     this.#queue = new AsyncQueue(cloud, {
@@ -163,15 +168,20 @@ export class LambdaService implements Functions {
 
   /** Ends all instances; queued asynchronous invocations stay in the store. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     this.#queue.stop();
     await Promise.all([...this.#pools.values()].map((pool) => pool.stop()));
     await Promise.all([...this.#logs.values()].map((log) => new Promise((resolve) => log.end(resolve))));
   }
 
+  #logFile(name: string): string {
+    return join(this.#settings.logFolder, `${name}.log`);
+  }
+
   #log(name: string): WriteStream {
     const open = this.#logs.get(name);
     if (open !== undefined) return open;
-    const log = createWriteStream(join(this.#settings.logFolder, `${name}.log`), { flags: 'a' });
+    const log = createWriteStream(this.#logFile(name), { flags: 'a' });
     log.on('error', (error) => this.#cloud.log.warn(`the log of ${name} cannot be written: ${error.message}`));
     this.#logs.set(name, log);
     return log;
@@ -186,6 +196,9 @@ export class LambdaService implements Functions {
   #instanceSettings(configuration: FunctionConfiguration, instanceId: string): InstanceSettings {
     const { name, arn, memoryMegabytes, environment, folder } = configuration;
     const key = accessKey(arn);
+    const seeFailures = failureReader((sentence) =>
+      this.#notices.tell(`${name}: ${sentence} (${relative('', this.#logFile(name))})`),
+    );
     return {
       environment: {
         TZ: ':UTC',
@@ -209,7 +222,11 @@ export class LambdaService implements Functions {
         LAMBDA_TASK_ROOT: folder,
       },
       time: this.#settings.time,
-      print: (chunk) => this.#log(name).write(chunk),
+      print: (chunk) => {
+        this.#log(name).write(chunk);
+        // Whoever stops the cloud knows why invocations end in the middle.
+        if (!this.#stopping) seeFailures(chunk);
+      },
     };
   }
 }

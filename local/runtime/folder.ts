@@ -20,20 +20,29 @@ export function checkFolder(folder: string): void {
     writeFileSync(probe, 'x');
     rmSync(probe);
   } catch (error) {
-    throw new FolderUnusable(explain(error, folder));
+    throw new FolderUnusable(explain(error, folder) ?? String(error));
   }
   const { bavail, bsize } = statfsSync(folder);
   if (bavail * bsize < NEEDED) throw new FolderUnusable(full(folder));
 }
 
-/** The sentence for an error of the file system; the error's own message when there is none. */
-export function explain(error: unknown, folder: string): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+/** SQLite's result codes: the disk is full, or could not be written (which is how a file system without room ends, too). */
+const SQLITE_FULL = 13;
+const SQLITE_IOERR = 10;
+
+/** The sentence for an error of the file system or of the store on it; undefined for any other error. */
+export function explain(error: unknown, folder: string): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  const { code } = error;
+  if (code === 'ERR_SQLITE_ERROR') {
+    const result = 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
+    return result === SQLITE_FULL || result === SQLITE_IOERR ? full(folder) : undefined;
+  }
   if (code === 'ENOSPC' || code === 'EDQUOT') return full(folder);
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EEXIST') {
     return `${folder} cannot be written to; make it a writable folder, or run Wardline in another one.`;
   }
-  return error instanceof Error ? error.message : String(error);
+  return 'message' in error ? String(error.message) : String(code);
 }
 
 function full(folder: string): string {

@@ -15,11 +15,15 @@ const ORDER = [
   'dynamodb',
 ] as const satisfies readonly (keyof Ports)[];
 
-/** A port that is needed is taken by another program. */
+/** A port that is needed is taken by another program, or reserved for the system. */
 export class PortTaken extends Error {
   readonly port: number;
-  constructor(port: number, use: string) {
-    super(`Port ${port} (${use}) is in use by another program; stop it, or choose another first port with --port N.`);
+  constructor(port: number, use: string, code?: string) {
+    super(
+      code === 'EACCES'
+        ? `Port ${port} (${use}) is reserved for the system; choose another first port with --port N, above 1023.`
+        : `Port ${port} (${use}) is in use by another program; stop it, or choose another first port with --port N.`,
+    );
     this.name = 'PortTaken';
     this.port = port;
   }
@@ -32,14 +36,15 @@ export class PortTaken extends Error {
 export async function choosePorts(first: number): Promise<Ports> {
   if (first !== 0) {
     for (const [index, use] of ORDER.entries()) {
-      if (!(await isFree(first + index))) throw new PortTaken(first + index, use);
+      const problem = await probe(first + index);
+      if (problem !== undefined) throw new PortTaken(first + index, use, problem);
     }
     return block(first);
   }
   for (;;) {
     const candidate = 12_000 + Math.floor(Math.random() * 2_800) * ORDER.length;
-    const free = await Promise.all(ORDER.map((_, index) => isFree(candidate + index)));
-    if (free.every(Boolean)) return block(candidate);
+    const problems = await Promise.all(ORDER.map((_, index) => probe(candidate + index)));
+    if (problems.every((problem) => problem === undefined)) return block(candidate);
   }
 }
 
@@ -55,10 +60,11 @@ function block(first: number): Ports {
   };
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Undefined when the port is free, else why not: the operating system's code, e.g. `EADDRINUSE`. */
+function probe(port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: LOOPBACK, exclusive: true }, () => server.close(() => resolve(true)));
+    server.once('error', (error) => resolve('code' in error ? String(error.code) : error.message));
+    server.listen({ port, host: LOOPBACK, exclusive: true }, () => server.close(() => resolve(undefined)));
   });
 }

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { PortTaken } from '../../runtime/ports.ts';
 import { spawnChild, stopChild } from './child.ts';
 import { javaCommand, javaProblem } from './java.ts';
 import { DynamoDbClient } from './wire.ts';
@@ -33,9 +34,6 @@ const probePort = (port: number): Promise<number> =>
       server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port));
     });
   });
-
-const portTaken = (port: number): Error =>
-  new Error(`Port ${port} is taken, DynamoDB Local cannot listen there: stop the other program or choose another port`);
 
 /**
  * Amazon's DynamoDB Local as a child process that cannot outlive this one. One database for all credentials and regions
@@ -82,7 +80,7 @@ export class DynamoDbLocal {
     if (folder !== undefined) mkdirSync(folder, { recursive: true });
     // Asked before, because the program that has the port may answer as if it were ours.
     const free = await probePort(port).catch(() => {
-      throw portTaken(port);
+      throw new PortTaken(port, 'DynamoDB Local, on all addresses');
     });
     return new DynamoDbLocal(free, folder);
   }
@@ -126,7 +124,7 @@ export class DynamoDbLocal {
     return (
       javaProblem(this.#java) ??
       (/Address already in use/i.test(this.#output)
-        ? portTaken(this.port)
+        ? new PortTaken(this.port, 'DynamoDB Local, on all addresses')
         : new Error(`DynamoDB Local could not start: ${this.#output.trim()}`))
     );
   }

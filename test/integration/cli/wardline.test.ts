@@ -32,6 +32,11 @@ async function api(
   const server = createServer((request, response) => {
     asked.push(`${request.url} ${request.headers.authorization}`);
     const page = pages.shift() ?? { status: 500, body: {} };
+    if (page.status === 0) {
+      // The connection breaks.
+      response.destroy();
+      return;
+    }
     response.writeHead(page.status ?? 200, { 'content-type': 'application/json', 'retry-after': '0' });
     response.end(JSON.stringify(page.body));
   });
@@ -98,6 +103,37 @@ describe('audit export', () => {
       expect(existsSync(join(folder, 'hostile'))).toBe(false);
     },
   );
+
+  test('a connection that breaks in the middle is no end; an address where nobody answers is, at once and in words', async () => {
+    const { server, url } = await api([
+      { body: { items: [{ key: 'digests/2027-03-01.json', content: '{}\n' }], next: 'abc' } },
+      { status: 0, body: {} },
+      { body: { items: [{ key: 'digests/2027-03-02.json', content: '{}\n' }] } },
+    ]);
+    expect(await exported(url, 'broken')).toMatchObject({ code: 0, output: expect.stringContaining('2 files') });
+    await new Promise((closed) => server.close(closed));
+    const { origin } = new URL(url);
+    expect(await exported(url, 'nobody')).toEqual({
+      code: 1,
+      output: `${origin} does not answer (ECONNREFUSED). Is the address right, and does the API run?\n`,
+    });
+    expect(await exported('ftp://x', 'ftp')).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('"ftp://x" is not an http'),
+    });
+  });
+
+  test('what is no management API is said so', async () => {
+    const server = createServer((_request, response) => response.end('<html>'));
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const result = await exported(url, 'html');
+    server.close();
+    expect(result).toMatchObject({
+      code: 1,
+      output: expect.stringContaining(`${url} answers, but not as the management API does`),
+    });
+  });
 
   test('a refusal is told in the words of the API', async () => {
     const { server, url } = await api([

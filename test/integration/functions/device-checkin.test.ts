@@ -159,6 +159,7 @@ describe('over HTTPS', () => {
       body,
       isBase64Encoded: false,
       requestContext: {
+        requestId: 'request-4711',
         timeEpoch: start,
         ...(pem === undefined ? {} : { authentication: { clientCert: { clientCertPem: pem } } }),
       },
@@ -247,6 +248,20 @@ describe('over HTTPS', () => {
     } finally {
       stop();
     }
+  });
+
+  test('every refusal names its request, and the log knows it by that name', async () => {
+    const { pem } = await enrolled('HTTPS-6');
+    const refused = await serveHttps(event(pem, 'nonsense'), means);
+    const stop = injectFaults(devices.table, () => 'killed-before');
+    const failed = await serveHttps(event(pem, JSON.stringify({ at: now })), means).finally(stop);
+    expect([refused.statusCode, failed.statusCode]).toEqual([400, 500]);
+    for (const answer of [refused, failed]) {
+      expect(JSON.parse(String(answer.body))).toMatchObject({ instance: 'urn:wardline:request:request-4711' });
+    }
+    const log = lines.join('');
+    for (const message of ['check-in refused', 'check-in failed'])
+      expect(log).toMatch(new RegExp(`"message":\\s*"${message}"[^}]*"requestId":\\s*"request-4711"`));
   });
 
   test('an HTTP event is not taken for one of the topic rule', () => {

@@ -388,7 +388,9 @@ describe('HTTP API behind client certificates', () => {
     const event = JSON.parse(reply.body) as {
       requestContext: { authentication: { clientCert: Record<string, string> } };
     };
+    expect(reply.headers['apigw-requestid']).toMatch(/^[0-9a-f-]{36}$/);
     expect(event).toMatchObject({
+      requestContext: { requestId: reply.headers['apigw-requestid'] },
       version: '2.0',
       routeKey: 'POST /v1/checkin',
       rawPath: '/v1/checkin',

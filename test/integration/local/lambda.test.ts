@@ -5,6 +5,7 @@ import type { TraceEntry } from '../../../local/endpoint/trace.ts';
 import { iamPart } from '../../../local/iam/part.ts';
 import { lambdaPart } from '../../../local/lambda/part.ts';
 import type { Shared } from '../../../local/parts.ts';
+import { memoryLog } from '../../../local/runtime/log.ts';
 import { type RunningCloud, startLocalCloud } from '../../../local/start.ts';
 import { type TinyAssembly, tinyAssembly, tinyFunction } from './tiny-assembly.ts';
 
@@ -59,6 +60,7 @@ describe('functions of a template', () => {
   let running: RunningCloud;
   const taken: string[] = [];
   const calls: TraceEntry[] = [];
+  const log = memoryLog();
   const arn = (name: string) => `arn:aws:lambda:us-east-1:000000000000:function:${name}`;
 
   beforeAll(async () => {
@@ -80,6 +82,7 @@ describe('functions of a template', () => {
       folder: assembly.workFolder,
       assembly: assembly.folder,
       onCall: (entry) => calls.push(entry),
+      log,
       parts: ({ roles, lambda }: Shared) => [iamPart(roles), lambdaPart(lambda, roles), counterPart(taken)],
     });
   });
@@ -138,6 +141,9 @@ describe('functions of a template', () => {
       functionError: 'Unhandled',
       payload: { errorType: 'TypeError', errorMessage: 'no such ward' },
     });
+    expect(log.lines).toContainEqual(
+      expect.stringMatching(/^warning: thrower: Invoke Error: TypeError: no such ward \(.*thrower\.log\)$/),
+    );
   });
 
   test('a timeout ends the worker and names its limit', async () => {

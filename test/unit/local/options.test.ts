@@ -50,9 +50,13 @@ test.each([
   [['--port', '70000']],
   [['--devices', '-1']],
   [['--speed', '0']],
+  [['--devices', '-5']],
   [['--data']],
+  [['--data', '']],
+  [['--trace', ' ']],
+  [['--faults', '']],
   [['stray']],
 ])('%j is refused with a sentence', (args) => {
   expect(() => readOptions(args)).toThrow(OptionError);
-  expect(() => readOptions(args)).toThrow(/See npm start -- --help\.$/);
+  expect(() => readOptions(args)).toThrow(/^[^\n]*[^.]\. See npm start -- --help\.$/);
 });

@@ -87,12 +87,18 @@ describe('Message broker', () => {
     await iot.device({ thing: 'd-victim', policies: ['device'] });
     await expect(iot.connect(identity, { clientId: 'd-victim' })).rejects.toMatchObject({ code: 7 });
     await expect(iot.connect(identity, { clientId: '' })).rejects.toMatchObject({ code: 7 });
+    expect(iot.warnings).toContain(
+      'MQTT: CONNECT of "d-victim" refused: no policy of its certificate allows it; the certificate is that of d-honest',
+    );
   });
 
   test('a certificate that is not registered does not get past TLS, nor does a client without one', async () => {
     const stranger = await makeIdentity('CN=d-own');
     await expect(iot.connect(stranger, { clientId: 'd-own' })).rejects.toThrow();
     await expect(iot.connect(undefined, { clientId: 'd-own' })).rejects.toThrow();
+    await iot.eventually('both told', () =>
+      ['is not registered', 'it sent no certificate'].every((why) => iot.warnings.some((line) => line.includes(why))),
+    );
   });
 
   test('an expired certificate is refused', async () => {
@@ -124,6 +130,12 @@ describe('Message broker', () => {
       disconnectReason: 'FORBIDDEN_ACCESS',
       clientInitiatedDisconnect: false,
     });
+    expect(iot.warnings).toEqual(
+      expect.arrayContaining([
+        'MQTT: SUBSCRIBE of "d-nosy" to "#" refused: no policy of its certificate allows it',
+        'MQTT: "d-nosy" was disconnected: it may not publish to "wardline/d-own/checkin"',
+      ]),
+    );
   });
 
   test('more than 128 KB, QoS 2 and too many levels cut the connection', async () => {

@@ -301,7 +301,9 @@ test('a port that is taken is said in one sentence', async () => {
   try {
     await first.ready();
     // The one that answers on the port is the first; it must not be taken for the second.
-    await expect(DynamoDbLocal.start(first.port, undefined)).rejects.toThrow(/^Port \d+ is taken/);
+    await expect(DynamoDbLocal.start(first.port, undefined)).rejects.toThrow(
+      /^Port \d+ \(DynamoDB Local, on all addresses\) is in use/,
+    );
   } finally {
     await first.stop();
   }
