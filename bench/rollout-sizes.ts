@@ -86,8 +86,9 @@ export function largestItems(): LargestItem[] {
       ...Object.values(Ineligibility).map((reason) => `reason:ineligible:${reason}`),
       ...['reported:success', 'reported:failure', 'silence:success', 'silence:failure'],
       ...many(
-        400,
-        (index) => `stratum:hardware:${'r'.repeat(60)}${index >> 1}:${index % 2 === 0 ? 'success' : 'failure'}`,
+        600,
+        (index) =>
+          `stratum:hardware:${'r'.repeat(60)}${Math.floor(index / 3)}:${['success', 'failure', 'silent'][index % 3]}`,
       ),
     ].map((name) => [name, 100_000]),
   );

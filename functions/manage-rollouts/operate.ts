@@ -9,6 +9,7 @@ import type { Action } from '../../shared/identity/actions.ts';
 import { actorOf } from '../../shared/identity/caller.ts';
 import { partOf } from '../../shared/rollouts/executions/return-device.ts';
 import { bakeEndOf, rolloutAlert } from '../../shared/rollouts/gate/judge-wave.ts';
+import { forgetMarkPart } from '../../shared/rollouts/gate/watch-store.ts';
 import { backMachineName, machineName } from '../../shared/rollouts/machines/machine-names.ts';
 import { approvalHours, assertBaked, assertPlanned, type Deed } from '../../shared/rollouts/manage.ts';
 import { rolloutOperations } from '../../shared/rollouts/operations.ts';
@@ -164,6 +165,7 @@ export function operateHandlers(services: Services) {
       const after = await changed(services, request, {
         action: 'PromoteRollout',
         reason,
+        parts: ({ id }) => [forgetMarkPart(directory, id, wave)],
         async eventOf(rollout) {
           const openedAt = rollout.waves[wave]?.openedAt;
           const bakeUntil = openedAt === undefined ? 0 : await bakeEnd(rollout, wave, openedAt);

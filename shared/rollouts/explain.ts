@@ -164,7 +164,7 @@ function endWords({ status, direction }: Execution): string {
       return `It failed: ${failureWords[status.class]}`;
     case 'timed-out':
       return status.stage === 'activating' || status.stage === 'verifying'
-        ? 'It was not heard of in time after its activation. Look at it: it counts as out of service until it is seen to work.'
+        ? 'It was not heard of in time after its activation. Look at it: it counts as out of service until its inventory shows that it is through, or a person puts it back.'
         : 'It did not fetch the artifact in time.';
     case 'rejected':
       return `Somebody at the device said no: ${status.reason}`;

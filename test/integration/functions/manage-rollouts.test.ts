@@ -24,6 +24,7 @@ import {
   startExecution,
 } from '../../../shared/rollouts/executions/execution-store.ts';
 import { countExecutions } from '../../../shared/rollouts/gate/tally-store.ts';
+import { listMarks, putMark } from '../../../shared/rollouts/gate/watch-store.ts';
 import { putWait } from '../../../shared/rollouts/machines/wait-store.ts';
 import { candidateSource } from '../../../shared/rollouts/plan/candidate-source.ts';
 import { PlanStore } from '../../../shared/rollouts/plan/plan-store.ts';
@@ -511,10 +512,14 @@ describe('A rollout that runs', () => {
     const openedAt = new Date(Date.now() - 25 * 3_600_000).toISOString();
     const waves = rollout.waves.map((wave, index) => (index === 0 ? { ...wave, openedAt } : wave));
     await saveRollout(directory, rollout, { ...rollout, waves, version: rollout.version + 1 }, []);
+    // What failed while it baked is what the person answers for: it is not held against the devices that come later.
+    const none = { success: 0, failure: 0 };
+    await putMark(directory, id, 0, { reported: none, silence: none });
     expect(await promote(bea)).toMatchObject({
       status: 200,
       body: { waves: [{ state: 'promoted', words: expect.stringContaining('user:bea') }, { state: 'admitting' }] },
     });
+    expect(await listMarks(directory, id)).toEqual(new Map());
   });
 
   test('shows what its gates have seen, and of each device why it waits and until when', async () => {
