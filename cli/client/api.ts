@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
+import { UsageError } from './usage.ts';
 
 /** The management API did not do what was asked; the message is its own explanation. */
 export class ApiError extends Error {
@@ -101,15 +102,15 @@ function reasonOf(error: unknown): string {
  * The address of the API: as given, else `WARDLINE_API`, else that of the local cloud that runs in this folder.
  * Undefined when none is known.
  *
- * @throws Error for one that the access token must not be sent to
+ * @throws UsageError for one that the access token must not be sent to
  */
 export function apiAddress(given: string | undefined): string | undefined {
   const named = given ?? process.env['WARDLINE_API'];
   if (named !== undefined && named !== '') {
-    if (!URL.canParse(named)) throw new Error(`${named} is not the URL of an API, like https://api.example.org`);
+    if (!URL.canParse(named)) throw new UsageError(`${named} is not the URL of an API.`, example);
     const { protocol, hostname } = new URL(named);
     if (protocol === 'https:' || (protocol === 'http:' && thisMachine.has(hostname))) return named;
-    throw new Error(`${named} is not https: the access token would be sent where others can read it.`);
+    throw new UsageError(`${named} is not https: the access token would be sent where others can read it.`, example);
   }
   try {
     const { api } = v.parse(v.object({ api: v.string() }), JSON.parse(readFileSync('.wardline/local.json', 'utf8')));
@@ -120,6 +121,7 @@ export function apiAddress(given: string | undefined): string | undefined {
   }
 }
 
+const example = 'Give --api or WARDLINE_API like https://api.example.org';
 const thisMachine: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 function detailOf(text: string): string {

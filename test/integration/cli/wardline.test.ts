@@ -62,13 +62,14 @@ describe('wardline', () => {
     [['audit', 'verify', 'nowhere'], 1, 'nowhere'],
     [['audit', 'export', '--from', 'yesterday', '--out', 'x'], 2, 'must be days'],
     [['audit', 'export', '--from', '2027-03-01', '--out', 'x'], 2, 'Where is the API?'],
-    [['audit', 'export', '--from', '2027-03-01', '--out', 'x', '--api', 'http://x'], 2, 'WARDLINE_TOKEN is not set'],
+    [['audit', 'export', '--from', '2027-03-01', '--out', 'x', '--api', 'https://x'], 2, 'WARDLINE_TOKEN is not set'],
     [['rollout', 'watch', '--help'], 0, 'Exit code 0 when it was completed'],
     [['rollout', 'watch'], 2, 'Name one rollout'],
     [['rollout', 'watch', '../devices'], 2, 'Name one rollout'],
     [['rollout', 'watch', 'ro-1', '--interval', '0'], 2, '--interval must be 1 to 3600'],
     [['rollout', 'watch', 'ro-1'], 2, 'Where is the API?'],
-    [['rollout', 'watch', 'ro-1', '--api', 'http://x'], 2, 'WARDLINE_TOKEN is not set'],
+    [['rollout', 'watch', 'ro-1', '--api', 'https://x'], 2, 'WARDLINE_TOKEN is not set'],
+    [['rollout', 'watch', 'ro-1', '--api', 'http://x'], 2, 'http://x is not https'],
   ])('%j: exit code %i', async (args, code, text) => {
     const result = await wardline(args);
     expect(result.code).toBe(code);
