@@ -6,7 +6,7 @@ import { limitHandlers } from '../../../functions/manage-commands/limits.ts';
 import { reviewHandlers } from '../../../functions/manage-commands/reviews.ts';
 import { approvalPartition } from '../../../shared/approvals/store.ts';
 import { auditRecord } from '../../../shared/audit/record.ts';
-import { keepRecord } from '../../../shared/audit/store.ts';
+import { keepRecord, readTrail } from '../../../shared/audit/store.ts';
 import type { Table } from '../../../shared/aws/dynamodb.ts';
 import { queueCommand } from '../../../shared/commands/writer.ts';
 import type { Device } from '../../../shared/devices/device.ts';
@@ -17,6 +17,7 @@ import { Guard } from '../../../shared/identity/guard.ts';
 import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { defaultLimits } from '../../../shared/limits/limits.ts';
 import { PlaceStore } from '../../../shared/places/store.ts';
+import { reviewPartition } from '../../../shared/reviews/store.ts';
 import { type ApiHandler, call, callerWith, freshMfa, type TestAnswer } from '../../support/api.ts';
 import { approved, enrol, start } from '../../support/devices.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/test-database.ts';
@@ -382,6 +383,10 @@ describe('Break-glass', () => {
     expect(Date.parse(dueAt)).toBeGreaterThanOrEqual(before + 72 * 3_600_000);
     const finding = { justified: true, finding: 'Seen on the camera of the loading dock.' };
     expect((await ask('completeReview', ada, { reviewId }, finding)).status).toBe(403);
+    const { items: tried } = await readTrail(directory, reviewPartition(reviewId), 10);
+    expect(tried.filter(({ outcome }) => outcome === 'refused')).toMatchObject([
+      { action: 'CompleteReview', actor: 'user:ada', after: { reviewId } },
+    ]);
     expect(await ask('completeReview', sue, { reviewId }, finding)).toMatchObject({
       status: 200,
       body: { state: 'completed', completedBy: 'user:sue', justified: true },
