@@ -296,6 +296,23 @@ describe('One request for many devices', () => {
   });
 });
 
+test('a request that is also about a device that stands nowhere is read by those alone who may read everywhere', async () => {
+  const nowhere = await enrol(devices, {
+    serial: 'NOWHERE-1',
+    platform: 'apple',
+    class: 'tablet',
+    ownership: 'organization',
+  });
+  const deviceIds = [(await tablet()).id, nowhere.id];
+  const asked = await ask('createCommands', ada, {}, { type: 'wipe', deviceIds });
+  expect(asked.status).toBe(202);
+  const path = { approvalId: String(asked.body['id']) };
+  const ida = callerWith('site-it', { sub: 'ida', sites: [siteId] });
+  expect((await ask('getApproval', ida, path)).status).toBe(403);
+  expect((await call(handler, 'listApprovals', { caller: ida })).body['items']).toEqual([]);
+  expect((await ask('getApproval', sue, path)).status).toBe(200);
+});
+
 describe('Limits', () => {
   test('are never exceeded by 200 requests at the same moment, each with two people behind it', async () => {
     const fleet = await Promise.all(Array.from({ length: 200 }, () => tablet()));
