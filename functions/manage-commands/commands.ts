@@ -101,7 +101,9 @@ export function commandHandlers(services: Services) {
         const { type, parameters, expiresAt, reason } = order;
         const more = { ...(expiresAt === undefined ? {} : { expiresAt }), ...(reason === undefined ? {} : { reason }) };
         const content = { kind: 'command', type, parameters, deviceIds, ...more } as const;
-        const siteIds = [...new Set(found.map(({ siteId }) => siteId ?? ''))].filter((siteId) => siteId !== '').sort();
+        const places = [...new Set(found.map(({ siteId }) => siteId))];
+        // A device that stands nowhere is the organization's, and so is a request that is about it too.
+        const siteIds = places.includes(undefined) ? [] : places.flatMap((siteId) => siteId ?? []).sort();
         const entry = {
           ...first,
           policyIds: [...new Set([...entries.values()].flatMap(({ policyIds = [] }) => policyIds))],

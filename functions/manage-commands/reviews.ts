@@ -1,4 +1,5 @@
-import { auditRecord } from '../../shared/audit/record.ts';
+import { AuditOutcome, auditRecord } from '../../shared/audit/record.ts';
+import { keepRecord } from '../../shared/audit/store.ts';
 import { DeviceClass, Lifecycle, Ownership, Platform } from '../../shared/devices/device.ts';
 import { getDevice } from '../../shared/devices/store.ts';
 import { operation } from '../../shared/http/api.ts';
@@ -68,7 +69,10 @@ export function reviewHandlers({ devices, directory, guard }: Services) {
       const entry = await guard.permit(caller, 'CompleteReview', resource, partition, receivedAt);
       const actor = actorOf(caller);
       if (review.by === actor) {
-        throw problems.forbidden('You did it yourself; another person must review it.', { ruleId: 'R12' });
+        const why = 'You did it yourself; another person must review it.';
+        const refused = { ...entry, outcome: AuditOutcome.Refused, reason: why, after: { reviewId: review.id } };
+        await keepRecord(directory, auditRecord(partition, refused, receivedAt));
+        throw problems.forbidden(why, { ruleId: 'R12' });
       }
       const completed: Review = {
         ...review,

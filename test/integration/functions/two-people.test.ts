@@ -6,7 +6,7 @@ import { limitHandlers } from '../../../functions/manage-commands/limits.ts';
 import { reviewHandlers } from '../../../functions/manage-commands/reviews.ts';
 import { approvalPartition } from '../../../shared/approvals/store.ts';
 import { auditRecord } from '../../../shared/audit/record.ts';
-import { keepRecord } from '../../../shared/audit/store.ts';
+import { keepRecord, readTrail } from '../../../shared/audit/store.ts';
 import type { Table } from '../../../shared/aws/dynamodb.ts';
 import { queueCommand } from '../../../shared/commands/writer.ts';
 import type { Device } from '../../../shared/devices/device.ts';
@@ -20,6 +20,7 @@ import { loadPolicies } from '../../../shared/identity/policy-set.ts';
 import { defaultLimits } from '../../../shared/limits/limits.ts';
 import { PlaceStore } from '../../../shared/places/store.ts';
 import type { CheckInMessage } from '../../../shared/protocols/agent/messages.ts';
+import { reviewPartition } from '../../../shared/reviews/store.ts';
 import { type ApiHandler, call, callerWith, freshMfa, type TestAnswer } from '../../support/api.ts';
 import { approved, callerFor, enrol, message, start } from '../../support/devices.ts';
 import { gateMeans } from '../../support/gates.ts';
@@ -340,6 +341,23 @@ describe('One request for many devices', () => {
   });
 });
 
+test('a request that is also about a device that stands nowhere is read by those alone who may read everywhere', async () => {
+  const nowhere = await enrol(devices, {
+    serial: 'NOWHERE-1',
+    platform: 'apple',
+    class: 'tablet',
+    ownership: 'organization',
+  });
+  const deviceIds = [(await tablet()).id, nowhere.id];
+  const asked = await ask('createCommands', ada, {}, { type: 'wipe', deviceIds });
+  expect(asked.status).toBe(202);
+  const path = { approvalId: String(asked.body['id']) };
+  const ida = callerWith('site-it', { sub: 'ida', sites: [siteId] });
+  expect((await ask('getApproval', ida, path)).status).toBe(403);
+  expect((await call(handler, 'listApprovals', { caller: ida })).body['items']).toEqual([]);
+  expect((await ask('getApproval', sue, path)).status).toBe(200);
+});
+
 describe('Limits', () => {
   test('are never exceeded by 200 requests at the same moment, each with two people behind it', async () => {
     const fleet = await Promise.all(Array.from({ length: 200 }, () => tablet()));
@@ -427,6 +445,10 @@ describe('Break-glass', () => {
     expect(Date.parse(dueAt)).toBeGreaterThanOrEqual(before + 72 * 3_600_000);
     const finding = { justified: true, finding: 'Seen on the camera of the loading dock.' };
     expect((await ask('completeReview', ada, { reviewId }, finding)).status).toBe(403);
+    const { items: tried } = await readTrail(directory, reviewPartition(reviewId), 10);
+    expect(tried.filter(({ outcome }) => outcome === 'refused')).toMatchObject([
+      { action: 'CompleteReview', actor: 'user:ada', after: { reviewId } },
+    ]);
     expect(await ask('completeReview', sue, { reviewId }, finding)).toMatchObject({
       status: 200,
       body: { state: 'completed', completedBy: 'user:sue', justified: true },
