@@ -25,7 +25,7 @@ export const problemKinds: readonly ProblemKind[] = [
     title: 'Sign in again',
     status: 401,
     meaning:
-      'The action needs a fresh sign-in or a second factor (RFC 9470). `WWW-Authenticate` and the members `acrValues` and `maxAgeSeconds` say which; sign in so and repeat.',
+      'The action needs a fresh sign-in or a second factor (RFC 9470). The members `acrValues` and `maxAgeSeconds` say which, and so does `WWW-Authenticate`, which API Gateway hands on as `x-amzn-Remapped-WWW-Authenticate`; sign in so and repeat.',
   },
   {
     type: '/problems/forbidden',

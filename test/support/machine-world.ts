@@ -222,7 +222,11 @@ export class MachineWorld {
       await harness.create('AWS::StepFunctions::StateMachine', id, {
         ...(Properties as Record<string, Json>),
         RoleArn: 'arn:aws:iam::000000000000:role/machine',
-        DefinitionSubstitutions: { StepFunction: stepFunction, SiteRollout: machineArn('wardline-site-rollout') },
+        DefinitionSubstitutions: {
+          StepFunction: stepFunction,
+          SiteRollout: machineArn('wardline-site-rollout'),
+          Partition: 'aws',
+        },
       });
     }
     await harness.create('AWS::Scheduler::ScheduleGroup', 'Openings', { Name: 'wardline-rollouts' });
