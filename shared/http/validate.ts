@@ -4,11 +4,15 @@ import { type FieldError, problems } from './problem.ts';
 /** Where the value stood in the request: decides how its errors are addressed. */
 export type ValuePlace = 'body' | 'query';
 
+/** How many wrong places an answer names: it must stay far below what MQTT carries, whatever was sent. */
+const mostErrors = 20;
+
 /**
  * Checks `value` against `schema` and returns its output.
  *
- * @throws ProblemError 400 with one entry in `errors` for each place that is wrong: a JSON Pointer (RFC 6901) into the
- *   body, or `query/<name>`. What was sent is not repeated, so that no secret or patient name ends up in a log.
+ * @throws ProblemError 400 with one entry in `errors` for each place that is wrong, the first 20 of them: a JSON Pointer
+ *   (RFC 6901) into the body, or `query/<name>`. What was sent is not repeated, so that no secret or patient name ends
+ *   up in a log.
  */
 export function validate<Schema extends v.GenericSchema>(
   schema: Schema,
@@ -22,13 +26,19 @@ export function validate<Schema extends v.GenericSchema>(
   const where = first === undefined ? '' : ` ${first.pointer === '' ? 'The body' : first.pointer} ${first.detail}.`;
   throw problems.invalid(
     `${errors.length === 1 ? 'One value is' : `${errors.length} values are`} not valid.${where}`,
-    errors,
+    errors.slice(0, mostErrors),
   );
 }
 
 /** Validation issues as entries of a problem's `errors`. */
 export function fieldErrors(issues: readonly v.BaseIssue<unknown>[], place: ValuePlace): FieldError[] {
-  return issues.map((issue) => ({ pointer: pointerOf(issue, place), detail: detailOf(issue) }));
+  const errors = new Map<string, FieldError>();
+  for (const issue of issues) {
+    const error = { pointer: pointerOf(issue, place), detail: detailOf(issue) };
+    // Two checks of a schema may say the same of one value.
+    errors.set(`${error.pointer} ${error.detail}`, error);
+  }
+  return [...errors.values()];
 }
 
 function pointerOf(issue: v.BaseIssue<unknown>, place: ValuePlace): string {

@@ -107,6 +107,15 @@ describe('over MQTT', () => {
       expect(published()[0]?.message).toMatchObject({ limitBytes: 131_072, detail: expect.stringContaining('131072') });
   });
 
+  test('however much is wrong with a message, the refusal is small enough to be published', async () => {
+    const device = await enrol(devices.table, officePhone('MQTT-MANY'));
+    const body = `{"at":"${now}","results":[${'1,'.repeat(60_000)}1]}`;
+    await serveMqtt(overMqtt(device, body), means);
+    const [answer] = published();
+    expect(answer?.message).toMatchObject({ status: 400, detail: expect.stringContaining('60001 values') });
+    expect(JSON.stringify(answer?.message).length).toBeLessThan(10_000);
+  });
+
   test('another device is refused, whatever it claims; the answer goes to whoever published', async () => {
     const device = await enrol(devices.table, officePhone('MQTT-2'));
     const thief = await enrol(devices.table, officePhone('MQTT-3'));

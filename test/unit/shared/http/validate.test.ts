@@ -35,6 +35,19 @@ describe('validate', () => {
     ]);
   });
 
+  test('says the same of one place once, and names the first twenty places of any number', () => {
+    const never = () => v.check<string, string>(() => false, 'must be a time');
+    const Times = v.array(v.pipe(v.string(), never(), never()));
+    let problem: ProblemError['problem'] | undefined;
+    try {
+      validate(Times, Array(50_000).fill('x'));
+    } catch (error) {
+      problem = (error as ProblemError).problem;
+    }
+    expect(problem?.detail).toBe('50000 values are not valid. /0 must be a time.');
+    expect(problem?.['errors']).toHaveLength(20);
+  });
+
   test('never repeats what was sent', () => {
     expect(JSON.stringify(errorsOf({ name: 7, tier: 'Jane Doe', 'a/b~c': 'Jane Doe' }))).not.toContain('Jane');
   });
