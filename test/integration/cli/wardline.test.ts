@@ -119,8 +119,8 @@ describe('audit export', () => {
       output: `${origin} does not answer (ECONNREFUSED). Is the address right, and does the API run?\n`,
     });
     expect(await exported('ftp://x', 'ftp')).toMatchObject({
-      code: 1,
-      output: expect.stringContaining('"ftp://x" is not an http'),
+      code: 2,
+      output: expect.stringContaining('ftp://x is not https'),
     });
   });
 

@@ -302,7 +302,7 @@ describe('Changing a device', () => {
     const enrolled = await enrol(devices, {
       serial: 'REV-1',
       platform: 'linux',
-      class: 'other',
+      class: 'tablet',
       ownership: 'organization',
       siteId: north,
     });
