@@ -396,10 +396,14 @@ export class RolloutNetwork implements AsyncDisposable {
     return versions.filter((version) => version !== undefined).length;
   }
 
-  /** The devices' clock shows what the cloud's does. */
+  /**
+   * Cloud and devices have the same time: that of who is ahead. The devices' has gone on while the cloud was away, and a
+   * device whose clock is fast is held back, since nobody knows how old its words are.
+   */
   async #align(): Promise<void> {
     const ahead = (await nowOf(this.cloud)) - this.#clock.now();
     if (ahead > 0) this.#clock.skip(ahead);
+    else if (ahead < 0) await this.#control({ skip: -ahead / 1_000 });
   }
 
   async #control(body: object): Promise<void> {
