@@ -138,13 +138,16 @@ async function watchLater(
   );
   if (watched.length === 0) return undefined;
   const marks = await listMarks(directory, rollout.id);
-  const devices = rollout.waves.reduce((sum, wave) => sum + wave.devices, 0);
+  const whole = {
+    devices: rollout.waves.reduce((sum, wave) => sum + wave.devices, 0),
+    waves: rollout.waves.length,
+  };
   for (const wave of watched) {
     const [definition, name] = [rollout.definition.waves[wave], rollout.waves[wave]?.name];
     if (definition === undefined) continue;
     const seen = seenOfWave(tallies, wave);
     const mark = marks.get(wave);
-    const { alarm, mark: next, ...tests } = watch(seen, mark ?? seen, definition.gate, devices);
+    const { alarm, mark: next, ...tests } = watch(seen, mark ?? seen, definition.gate, whole);
     if (alarm !== undefined) {
       const words = `"${name}", after it had shown enough: ${stopWords(tests[alarm], alarm)}`;
       return {
@@ -192,12 +195,23 @@ function alertsOf(directory: Table, before: Rollout, after: Rollout, index: numb
 }
 
 /** The numbers of a judgement: from them anybody can reckon it again. */
-const groundsOf = ({ verdict, reason, failures, silence, pooled, interval, strata, control }: GateJudgement) => ({
+const groundsOf = ({
+  verdict,
+  reason,
+  failures,
+  silence,
+  pooled,
+  fetching,
+  interval,
+  strata,
+  control,
+}: GateJudgement) => ({
   verdict,
   reason,
   failures: testOf(failures),
   silence: testOf(silence),
   pooled: testOf(pooled),
+  ...(fetching.tally.failure === 0 ? {} : { fetching: testOf(fetching) }),
   interval,
   ...(strata.length === 0 ? {} : { strata: strata.map(({ stratum, of, test }) => ({ stratum, of, ...testOf(test) })) }),
   ...(control.findings.length === 0 ? {} : { control: control.findings }),

@@ -15,7 +15,7 @@ export type WaveStatus =
   | { readonly state: 'baking' }
   /** The next wave may begin. Devices of this one that still wait go on. */
   | { readonly state: 'promoted'; readonly by: string; readonly words: string }
-  /** Not good enough to go on, not bad enough to stop. Only when nothing but evidence is missing its own devices go on. */
+  /** Not good enough to go on, not bad enough to stop. Its own devices go on only when evidence is missing, or some could not fetch it. */
   | { readonly state: 'held'; readonly reason: GateJudgement['reason']; readonly words: string }
   | { readonly state: 'failed'; readonly reason: GateJudgement['reason']; readonly words: string }
   /** Nobody is in it, or all its sites were left out before any of its devices was told. */
@@ -63,7 +63,7 @@ export type WaveEvent =
 /** Whether devices of the wave may be let in. */
 export function admits({ status }: Wave): boolean {
   const { state } = status;
-  if (state === 'held') return status.reason === 'evidence';
+  if (state === 'held') return status.reason === 'evidence' || status.reason === 'fetch';
   return state === 'admitting' || state === 'baking' || state === 'promoted';
 }
 
