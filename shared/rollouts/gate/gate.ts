@@ -127,7 +127,7 @@ export function judge(evidence: WaveEvidence, settings: GateSettings, now: numbe
   const silence = sequentialTest(evidence.silence, settings.silence);
   const pooled = sequentialTest(evidence.pooled.reported, settings.failures);
   const pooledSilence = sequentialTest(evidence.pooled.silence, settings.silence);
-  const fetching = sequentialTest(fetchTallyOf(evidence.fetching), settings.failures);
+  const fetching = fetchTest(evidence.fetching, settings);
   const strata = strataThatStop(evidence.strata, settings);
   const control = compareWithControl(evidence.control, settings.controlAlpha);
   const say = (verdict: Verdict, reason: GateReason, words: string): GateJudgement => ({
@@ -206,6 +206,10 @@ export function stopWords({ tally, settings }: TestResult, of: keyof typeof what
   const { p0, p1 } = settings;
   return `${tally.failure} of ${totalOf(tally)} devices ${whatHappened[of]}: too many for ${percent(p0)}, as expected at ${percent(p1)} or more.`;
 }
+
+/** Whether too many devices could not fetch the artifact: the test of failures. `stop` is for a person to look at. */
+export const fetchTest = (fetching: Fetching, { failures }: Pick<GateSettings, 'failures'>): TestResult =>
+  sequentialTest(fetchTallyOf(fetching), failures);
 
 const fetchTallyOf = ({ fetched, download, space }: Fetching): Tally => ({
   success: fetched,

@@ -15,6 +15,7 @@ import { type GateJudgement, GateReason, judge, stopWords, type WaveEvidence } f
 import type { TestResult } from './sprt.ts';
 import { evidenceFrom, seenOfWave, type WaveTally } from './tally.ts';
 import { listTallies } from './tally-store.ts';
+import { tellUnfetched } from './unfetched.ts';
 import { watch } from './watch.ts';
 import { listMarks, putMark } from './watch-store.ts';
 import { isPassed, type Wave } from './wave.ts';
@@ -91,6 +92,7 @@ async function judgementOf(
   const tallies = await listTallies(directory, rollout.id, 'forward');
   const alarm = await watchLater(directory, rollout, tallies, now);
   if (alarm !== undefined) return alarm;
+  await tellUnfetched(directory, rollout, tallies, now);
   const index = openWave(rollout);
   const wave = index === undefined ? undefined : rollout.waves[index];
   const definition = index === undefined ? undefined : rollout.definition.waves[index];
