@@ -183,7 +183,9 @@ function isNews(was: Wave, is: Wave | undefined): boolean {
   if (is === undefined || is === was) return false;
   if (was.status.state !== is.status.state || was.bakeUntil !== is.bakeUntil) return true;
   if (was.status.state !== 'held' || is.status.state !== 'held') return false;
-  return was.status.reason !== is.status.reason || was.status.words !== is.status.words;
+  if (was.status.reason !== is.status.reason) return true;
+  // There devices go on, and each would change the numbers: the gate of the wave tells those.
+  return is.status.reason !== GateReason.Fetch && was.status.words !== is.status.words;
 }
 
 /** A stop is told at once; a hold when it begins, and when it is for another reason. */

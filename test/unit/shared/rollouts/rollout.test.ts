@@ -225,6 +225,26 @@ describe('waves', () => {
       later,
     );
     expect(states(through(held, [{ kind: 'wave', wave: 0, event: judged(bake) }]))[0]).toBe('baking');
+    // Not as soon as a single device turns the test: it would come and go, and people be told each time.
+    const better = judge(
+      { ...evidence, fetching: { fetched: 50, download: 3, space: 0 }, strata: {}, safety: [], control: [] },
+      defaultGate,
+      later,
+    );
+    expect(better).toMatchObject({ reason: 'evidence', fetching: { verdict: 'hold' } });
+    const still = through(held, [{ kind: 'wave', wave: 0, event: judged(better) }]);
+    expect(still.waves[0]?.status).toMatchObject({ state: 'held', reason: 'fetch' });
+    // Failures stop it all the same.
+    const broken = { success: 0, failure: 3 };
+    const worse = judge(
+      {
+        ...{ fetching: { fetched: 3, download: 9, space: 0 }, strata: {}, safety: [], control: [] },
+        ...{ reported: broken, silence: tally, pooled: { reported: broken, silence: tally } },
+      },
+      defaultGate,
+      later,
+    );
+    expect(through(held, [{ kind: 'wave', wave: 0, event: judged(worse) }]).state).toBe('paused');
   });
 
   test('a finding holds the wave and lets nobody in', () => {
