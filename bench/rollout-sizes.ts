@@ -84,6 +84,7 @@ export function largestItems(): LargestItem[] {
       ...[...states, 'rejected', 'rolled-back', 'cancelled', 'ineligible'].map((state) => `state:${state}`),
       ...Object.values(DeferralReason).map((reason) => `reason:${reason}`),
       ...Object.values(Ineligibility).map((reason) => `reason:ineligible:${reason}`),
+      ...['reason:unfetched:download', 'reason:unfetched:space'],
       ...['reported:success', 'reported:failure', 'silence:success', 'silence:failure'],
       ...many(
         600,

@@ -20,6 +20,8 @@ export const AlertKind = {
   RolloutStopped: 'rollout-stopped',
   /** A wave of a rollout does not go on before a person has looked at it. */
   RolloutHeld: 'rollout-held',
+  /** Devices of a wave that was promoted cannot fetch the artifact: nothing holds them. */
+  RolloutUnfetched: 'rollout-unfetched',
 } as const;
 export type AlertKind = (typeof AlertKind)[keyof typeof AlertKind];
 

@@ -96,6 +96,9 @@ const Counts = {
   states: counts('Devices by state'),
   waiting: counts('Devices that wait, by what they wait for'),
   ineligible: counts('Devices that take no part, by why'),
+  unfetched: counts(
+    'Devices that could not fetch it, by why: `download` or `space`. The gate does not hold it against the artifact',
+  ),
 };
 
 const WaveView = v.object({

@@ -122,11 +122,12 @@ function gateView(
   };
 }
 
-/** Devices by state, those that wait by what they wait for, those that take no part by why. */
+/** Devices by state, those that wait by what they wait for, those that take no part and those that could not fetch it by why. */
 function countsOf(tallies: readonly WaveTally[]) {
   const states: Record<string, number> = {};
   const waiting: Record<string, number> = {};
   const ineligible: Record<string, number> = {};
+  const unfetched: Record<string, number> = {};
   const add = (to: Record<string, number>, name: string, count: number) => {
     to[name] = (to[name] ?? 0) + count;
   };
@@ -134,10 +135,11 @@ function countsOf(tallies: readonly WaveTally[]) {
     for (const [state, count] of Object.entries(tally.states)) add(states, state, count);
     for (const [reason, count] of Object.entries(tally.reasons)) {
       if (reason.startsWith('ineligible:')) add(ineligible, reason.slice('ineligible:'.length), count);
+      else if (reason.startsWith('unfetched:')) add(unfetched, reason.slice('unfetched:'.length), count);
       else add(waiting, reason, count);
     }
   }
-  return { states, waiting, ineligible };
+  return { states, waiting, ineligible, unfetched };
 }
 
 /** The first wave that is not passed; undefined before the plan and after the last. */

@@ -301,13 +301,17 @@ export class EngineWorld {
     return outcome.reply.commands;
   }
 
-  /** The device fetches what waits for it and says that it has it. */
-  async download(device: Device): Promise<void> {
+  /** The device fetches what waits for it and says that it has it; or, with a reason, that it could not. */
+  async download(device: Device, reason?: string): Promise<void> {
     const [command] = await this.checkIn(device);
     if (command?.type !== 'download-update') throw new Error('There is nothing to download.');
     const { sha256 } = (await this.rollout()).definition.artifact;
     this.now += 1_000;
-    await this.checkIn(device, { results: [{ commandId: command.id, status: 'acknowledged', detail: { sha256 } }] });
+    const result =
+      reason === undefined
+        ? ({ commandId: command.id, status: 'acknowledged', detail: { sha256 } } as const)
+        : ({ commandId: command.id, status: 'failed', reason } as const);
+    await this.checkIn(device, { results: [result] });
   }
 
   /** All devices of a unit have it. */

@@ -97,7 +97,7 @@ const executionArn = (machine: string, name: string) =>
 let worlds = 0;
 let templates: ReturnType<typeof resourcesOf> | undefined;
 
-/** The state machines of the synthesizedUnchecked template. */
+/** The state machines of the synthesized template. */
 function machinesOfTemplate(): ReturnType<typeof resourcesOf> {
   templates ??= resourcesOf(synthesizedUnchecked(), 'AWS::StepFunctions::StateMachine');
   return templates;

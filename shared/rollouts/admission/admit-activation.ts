@@ -1,4 +1,5 @@
 import type { Table } from '../../aws/dynamodb.ts';
+import { isContention } from '../../aws/errors.ts';
 import { CommandStatus, type StoredCommand } from '../../commands/command.ts';
 import { Gate, type GateDecision, GateEffect, type GateInput, type RuleId } from '../../commands/gates/gate.ts';
 import { changePart } from '../../commands/store.ts';
@@ -52,14 +53,20 @@ const mostTries = 4;
 /**
  * The moment of truth of a rollout: whether this device may be activated now. Rollout, wave, spares and what this very
  * check-in says of the device's use are looked at together; then one transaction takes the spare, begins the activation
- * and hands the command over, or nothing of it happens: also when the rollout was paused in between. A device that was let in and asks again gets it again.
+ * and hands the command over, or nothing of it happens: also when the rollout was paused in between. A device that was let
+ * in and asks again gets it again. Where so many come at once that none gets through, it waits like any other: the rest of
+ * its check-in is answered.
  *
  * Requests: the execution, the rollout, the unit's spares, how many devices the unit has, the transaction.
  */
 export async function admitActivation(tables: AdmissionTables, handOut: ActivationHandOut): Promise<LetIn> {
-  for (let tries = 0; tries < mostTries; tries += 1) {
-    const answer = await tryToAdmit(tables, handOut);
-    if (answer !== undefined) return answer;
+  try {
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const answer = await tryToAdmit(tables, handOut);
+      if (answer !== undefined) return answer;
+    }
+  } catch (error) {
+    if (!isContention(error)) throw error;
   }
   return wait(handOut, DeferralReason.UnitBudget, 'Others are being let in at this moment.');
 }

@@ -13,6 +13,9 @@ import type { SparesPlace } from './spares-store.ts';
  */
 const parts = 32;
 
+/** Each device that is being let in is in the way of a part for some milliseconds, and the answer "paused" waits for all parts: about 4 seconds. */
+const raiseTries = 24;
+
 const keyOf = (rolloutId: string, part: number) => ({ pk: fencePartition(rolloutId, part), sk: 'FENCE' });
 
 /** The units of a part wait for each other's spares rarely, and never for those of another part. */
@@ -28,15 +31,17 @@ const partOf = ({ siteId, unitId }: Pick<SparesPlace, 'siteId' | 'unitId'>): num
 export async function raiseFence(directory: Table, rolloutId: string, version: number): Promise<void> {
   const raise = async (part: number) => {
     try {
-      await retryContention(() =>
-        directory.client.send(
-          new PutCommand({
-            TableName: directory.name,
-            Item: { ...keyOf(rolloutId, part), version },
-            ConditionExpression: 'attribute_not_exists(pk) OR version < :version',
-            ExpressionAttributeValues: { ':version': version },
-          }),
-        ),
+      await retryContention(
+        () =>
+          directory.client.send(
+            new PutCommand({
+              TableName: directory.name,
+              Item: { ...keyOf(rolloutId, part), version },
+              ConditionExpression: 'attribute_not_exists(pk) OR version < :version',
+              ExpressionAttributeValues: { ':version': version },
+            }),
+          ),
+        raiseTries,
       );
     } catch (error) {
       // A later change has raised it already.

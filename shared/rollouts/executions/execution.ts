@@ -299,12 +299,32 @@ export function deadlineOf({ status, since, dispatchedAt }: Execution, limits: S
   return state === 'staged' || state === 'armed' ? Date.parse(dispatchedAt) + limits.ready : undefined;
 }
 
+/** Why a device never had the artifact: its way to it, or the space for it. */
+export type FetchProblem = Extract<FailureClass, 'download' | 'space'>;
+
+/**
+ * What kept the device from fetching the artifact; undefined when nothing did. Not for one that was let in: what goes wrong
+ * from then on is the update's.
+ */
+export function fetchProblemOf({
+  status,
+  activatedAt,
+}: Pick<Execution, 'status' | 'activatedAt'>): FetchProblem | undefined {
+  if (status.state !== 'failed' || activatedAt !== undefined) return undefined;
+  const isFetchProblem = status.class === FailureClass.Download || status.class === FailureClass.Space;
+  return isFetchProblem ? status.class : undefined;
+}
+
 /** What an execution says to the gate; undefined when it says nothing of the artifact. */
-export function evidenceOf({ status }: Pick<Execution, 'status'>): 'success' | 'failure' | 'silent' | undefined {
+export function evidenceOf(
+  execution: Pick<Execution, 'status' | 'activatedAt'>,
+): 'success' | 'failure' | 'silent' | undefined {
+  const { status } = execution;
   switch (status.state) {
     case 'succeeded':
       return 'success';
     case 'failed':
+      return fetchProblemOf(execution) === undefined ? 'failure' : undefined;
     case 'rolled-back':
       return 'failure';
     case 'timed-out':

@@ -45,8 +45,19 @@ export interface SafetyEvent {
   readonly at: string;
 }
 
+/** How the devices of a wave got at the artifact. What kept them from it is their network or storage, not the artifact. */
+export interface Fetching {
+  /** Devices that have it, had it, or wait for something else. */
+  readonly fetched: number;
+  /** Devices whose download failed. */
+  readonly download: number;
+  /** Devices without the space for it. */
+  readonly space: number;
+}
+
 /** What is known of a wave when it is judged. */
 export interface WaveEvidence {
+  readonly fetching: Fetching;
   /** Devices of this wave that came to an end with a report. */
   readonly reported: Tally;
   /** Devices of this wave: reported in time, and silent beyond it. */
@@ -70,6 +81,8 @@ export const GateReason = {
   Stratum: 'stratum',
   /** Updated devices fare worse than the others. */
   Control: 'control',
+  /** Too many devices could not fetch the artifact, which says nothing of it. */
+  Fetch: 'fetch',
   /** Too few devices have reported. */
   Evidence: 'evidence',
   Bake: 'bake',
@@ -86,6 +99,8 @@ export interface GateJudgement {
   readonly failures: TestResult;
   readonly silence: TestResult;
   readonly pooled: TestResult;
+  /** Of devices that were told to fetch the artifact: did, or could not. It only ever holds. */
+  readonly fetching: TestResult;
   /** Share of failures of this wave, for people. */
   readonly interval: Interval;
   /** The strata whose own test stops, and of what. */
@@ -112,10 +127,11 @@ export function judge(evidence: WaveEvidence, settings: GateSettings, now: numbe
   const silence = sequentialTest(evidence.silence, settings.silence);
   const pooled = sequentialTest(evidence.pooled.reported, settings.failures);
   const pooledSilence = sequentialTest(evidence.pooled.silence, settings.silence);
+  const fetching = fetchTest(evidence.fetching, settings);
   const strata = strataThatStop(evidence.strata, settings);
   const control = compareWithControl(evidence.control, settings.controlAlpha);
   const say = (verdict: Verdict, reason: GateReason, words: string): GateJudgement => ({
-    ...{ verdict, reason, words, failures, silence, pooled, strata, control },
+    ...{ verdict, reason, words, failures, silence, pooled, fetching, strata, control },
     interval: wilsonInterval(evidence.reported),
   });
 
@@ -137,11 +153,17 @@ export function judge(evidence: WaveEvidence, settings: GateSettings, now: numbe
   }
   const [finding] = control.findings;
   if (finding !== undefined) return say(Verdict.Hold, GateReason.Control, controlWords(finding));
+  const unfetched = unfetchedWords(evidence.fetching);
+  if (fetching.verdict === Verdict.Stop) {
+    return say(Verdict.Hold, GateReason.Fetch, `${unfetched} Look at their way to it, and at their storage.`);
+  }
   const missing = [
     missingWords(failures, pooled, 'come through'),
     missingWords(silence, pooledSilence, 'report in time'),
   ].filter((text) => text !== undefined);
-  if (missing.length > 0) return say(Verdict.Hold, GateReason.Evidence, missing.join(' '));
+  if (missing.length > 0) {
+    return say(Verdict.Hold, GateReason.Evidence, [...missing, unfetched].filter((text) => text !== '').join(' '));
+  }
   if (evidence.bakeUntil === undefined || now < evidence.bakeUntil) {
     const until = evidence.bakeUntil === undefined ? '' : ` until ${new Date(evidence.bakeUntil).toISOString()}`;
     return say(Verdict.Hold, GateReason.Bake, `The evidence is enough; it bakes${until}.`);
@@ -183,6 +205,26 @@ const whatHappened = { failures: 'failed', silence: 'did not report after the ac
 export function stopWords({ tally, settings }: TestResult, of: keyof typeof whatHappened): string {
   const { p0, p1 } = settings;
   return `${tally.failure} of ${totalOf(tally)} devices ${whatHappened[of]}: too many for ${percent(p0)}, as expected at ${percent(p1)} or more.`;
+}
+
+/** Whether too many devices could not fetch the artifact: the test of failures. `stop` is for a person to look at. */
+export const fetchTest = (fetching: Fetching, { failures }: Pick<GateSettings, 'failures'>): TestResult =>
+  sequentialTest(fetchTallyOf(fetching), failures);
+
+const fetchTallyOf = ({ fetched, download, space }: Fetching): Tally => ({
+  success: fetched,
+  failure: download + space,
+});
+
+/** Who could not fetch the artifact, and why; empty when everybody could. */
+function unfetchedWords(fetching: Fetching): string {
+  const tally = fetchTallyOf(fetching);
+  if (tally.failure === 0) return '';
+  const why = [
+    ...(fetching.download > 0 ? [`the download failed on ${fetching.download}`] : []),
+    ...(fetching.space > 0 ? [`${fetching.space} had no space`] : []),
+  ];
+  return `${tally.failure} of ${totalOf(tally)} devices could not fetch the artifact (${why.join(', ')}), which says nothing of the artifact.`;
 }
 
 /** What is missing until this promotes; undefined when nothing is. */

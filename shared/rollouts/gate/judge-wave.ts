@@ -15,6 +15,7 @@ import { type GateJudgement, GateReason, judge, stopWords, type WaveEvidence } f
 import type { TestResult } from './sprt.ts';
 import { evidenceFrom, seenOfWave, type WaveTally } from './tally.ts';
 import { listTallies } from './tally-store.ts';
+import { tellUnfetched } from './unfetched.ts';
 import { watch } from './watch.ts';
 import { listMarks, putMark } from './watch-store.ts';
 import { isPassed, type Wave } from './wave.ts';
@@ -91,6 +92,7 @@ async function judgementOf(
   const tallies = await listTallies(directory, rollout.id, 'forward');
   const alarm = await watchLater(directory, rollout, tallies, now);
   if (alarm !== undefined) return alarm;
+  await tellUnfetched(directory, rollout, tallies, now);
   const index = openWave(rollout);
   const wave = index === undefined ? undefined : rollout.waves[index];
   const definition = index === undefined ? undefined : rollout.definition.waves[index];
@@ -138,13 +140,16 @@ async function watchLater(
   );
   if (watched.length === 0) return undefined;
   const marks = await listMarks(directory, rollout.id);
-  const devices = rollout.waves.reduce((sum, wave) => sum + wave.devices, 0);
+  const whole = {
+    devices: rollout.waves.reduce((sum, wave) => sum + wave.devices, 0),
+    waves: rollout.waves.length,
+  };
   for (const wave of watched) {
     const [definition, name] = [rollout.definition.waves[wave], rollout.waves[wave]?.name];
     if (definition === undefined) continue;
     const seen = seenOfWave(tallies, wave);
     const mark = marks.get(wave);
-    const { alarm, mark: next, ...tests } = watch(seen, mark ?? seen, definition.gate, devices);
+    const { alarm, mark: next, ...tests } = watch(seen, mark ?? seen, definition.gate, whole);
     if (alarm !== undefined) {
       const words = `"${name}", after it had shown enough: ${stopWords(tests[alarm], alarm)}`;
       return {
@@ -178,7 +183,9 @@ function isNews(was: Wave, is: Wave | undefined): boolean {
   if (is === undefined || is === was) return false;
   if (was.status.state !== is.status.state || was.bakeUntil !== is.bakeUntil) return true;
   if (was.status.state !== 'held' || is.status.state !== 'held') return false;
-  return was.status.reason !== is.status.reason || was.status.words !== is.status.words;
+  if (was.status.reason !== is.status.reason) return true;
+  // There devices go on, and each would change the numbers: the gate of the wave tells those.
+  return is.status.reason !== GateReason.Fetch && was.status.words !== is.status.words;
 }
 
 /** A stop is told at once; a hold when it begins, and when it is for another reason. */
@@ -192,12 +199,23 @@ function alertsOf(directory: Table, before: Rollout, after: Rollout, index: numb
 }
 
 /** The numbers of a judgement: from them anybody can reckon it again. */
-const groundsOf = ({ verdict, reason, failures, silence, pooled, interval, strata, control }: GateJudgement) => ({
+const groundsOf = ({
+  verdict,
+  reason,
+  failures,
+  silence,
+  pooled,
+  fetching,
+  interval,
+  strata,
+  control,
+}: GateJudgement) => ({
   verdict,
   reason,
   failures: testOf(failures),
   silence: testOf(silence),
   pooled: testOf(pooled),
+  ...(fetching.tally.failure === 0 ? {} : { fetching: testOf(fetching) }),
   interval,
   ...(strata.length === 0 ? {} : { strata: strata.map(({ stratum, of, test }) => ({ stratum, of, ...testOf(test) })) }),
   ...(control.findings.length === 0 ? {} : { control: control.findings }),

@@ -1,5 +1,5 @@
-import { type Execution, evidenceOf } from '../executions/execution.ts';
-import type { WaveEvidence } from './gate.ts';
+import { type Execution, evidenceOf, fetchProblemOf } from '../executions/execution.ts';
+import type { Fetching, WaveEvidence } from './gate.ts';
 import type { StratumTally, Tally } from './sprt.ts';
 import type { Seen } from './watch.ts';
 
@@ -11,7 +11,7 @@ export interface WaveTally {
   readonly siteId: string;
   /** Devices by state; planned ones that nobody began with are not among them. */
   readonly states: Readonly<Record<string, number>>;
-  /** Devices that wait, by reason; those that take no part, by `ineligible:<reason>`. */
+  /** Devices that wait, by reason; that take no part, by `ineligible:<reason>`; that could not fetch it, by `unfetched:<problem>`. */
   readonly reasons: Readonly<Record<string, number>>;
   /** Devices that came to an end with a report. */
   readonly reported: Tally;
@@ -31,13 +31,15 @@ export interface Counted {
 }
 
 /** What there is to count of an execution. */
-export function countedOf(execution: Pick<Execution, 'status' | 'version'>): Counted {
+export function countedOf(execution: Pick<Execution, 'status' | 'activatedAt' | 'version'>): Counted {
   const { status, version } = execution;
   const evidence = evidenceOf(execution);
+  const problem = fetchProblemOf(execution);
   return {
     state: status.state,
     ...(status.state === 'deferred' ? { reason: status.reason } : {}),
     ...(status.state === 'ineligible' ? { reason: `ineligible:${status.reason}` } : {}),
+    ...(problem === undefined ? {} : { reason: `unfetched:${problem}` }),
     ...(evidence === undefined ? {} : { evidence }),
     version,
   };
@@ -132,7 +134,7 @@ const sum = (tallies: readonly Tally[]): Tally =>
 export function evidenceFrom(
   tallies: readonly WaveTally[],
   wave: number,
-): Pick<WaveEvidence, 'reported' | 'silence' | 'pooled' | 'strata'> {
+): Pick<WaveEvidence, 'fetching' | 'reported' | 'silence' | 'pooled' | 'strata'> {
   const forward = tallies.filter(({ direction }) => direction === 'forward');
   const own = forward.filter((tally) => tally.wave === wave);
   const until = forward.filter((tally) => tally.wave <= wave);
@@ -144,6 +146,7 @@ export function evidenceFrom(
     for (const [name, tally] of Object.entries(parts)) count(name, tally);
   }
   return {
+    fetching: fetchingOf(own),
     reported: sum(own.map(({ reported }) => reported)),
     silence: sum(own.map(({ silence }) => silence)),
     pooled: { reported: sum(until.map(({ reported }) => reported)), silence: sum(until.map(({ silence }) => silence)) },
@@ -154,6 +157,17 @@ export function evidenceFrom(
       ]),
     ),
   };
+}
+
+/** States of devices that have the artifact, had it, or were not kept from fetching it so far. */
+const fetchedStates = ['deferred', 'staged', 'armed', 'activating', 'verifying', 'succeeded', 'rolled-back', 'failed'];
+
+function fetchingOf(tallies: readonly WaveTally[]): Fetching {
+  const total = (counts: readonly (number | undefined)[]) => counts.reduce<number>((all, count = 0) => all + count, 0);
+  const download = total(tallies.map(({ reasons }) => reasons['unfetched:download']));
+  const space = total(tallies.map(({ reasons }) => reasons['unfetched:space']));
+  const all = total(tallies.flatMap(({ states }) => fetchedStates.map((state) => states[state])));
+  return { fetched: Math.max(0, all - download - space), download, space };
 }
 
 /** What was seen of a wave's devices on their way forward, until now. */

@@ -32,11 +32,16 @@ export interface WatchResult {
  *
  * @param seen of the wave, until now
  * @param mark where the present stretch began
- * @param devices of the whole rollout
+ * @param whole how many devices and waves the whole rollout has: each wave begins a stretch of its own
  */
-export function watch(seen: Seen, mark: Seen, settings: GateSettings, devices: number): WatchResult {
-  const failures = stretchOf(seen.reported, mark.reported, settings.failures, devices);
-  const silence = stretchOf(seen.silence, mark.silence, settings.silence, devices);
+export function watch(
+  seen: Seen,
+  mark: Seen,
+  settings: GateSettings,
+  whole: { readonly devices: number; readonly waves: number },
+): WatchResult {
+  const failures = stretchOf(seen.reported, mark.reported, settings.failures, whole);
+  const silence = stretchOf(seen.silence, mark.silence, settings.silence, whole);
   const alarm =
     failures.verdict === Verdict.Stop ? 'failures' : silence.verdict === Verdict.Stop ? 'silence' : undefined;
   return {
@@ -50,8 +55,14 @@ export function watch(seen: Seen, mark: Seen, settings: GateSettings, devices: n
   };
 }
 
-function stretchOf(seen: Tally, mark: Tally, settings: TestSettings, devices: number): TestResult {
-  const stretches = devices / cleanDevicesToPromote(settings) + 1;
+function stretchOf(
+  seen: Tally,
+  mark: Tally,
+  settings: TestSettings,
+  { devices, waves }: Parameters<typeof watch>[3],
+): TestResult {
+  // A stretch that promotes has at least so many devices; the last of each wave does not get so far.
+  const stretches = devices / cleanDevicesToPromote(settings) + waves;
   // Whoever counts at the same moment may have set the mark further on.
   const since = {
     success: Math.max(0, seen.success - mark.success),

@@ -15,7 +15,7 @@ export type WaveStatus =
   | { readonly state: 'baking' }
   /** The next wave may begin. Devices of this one that still wait go on. */
   | { readonly state: 'promoted'; readonly by: string; readonly words: string }
-  /** Not good enough to go on, not bad enough to stop. Only when nothing but evidence is missing its own devices go on. */
+  /** Not good enough to go on, not bad enough to stop. Its own devices go on only when evidence is missing, or some could not fetch it. */
   | { readonly state: 'held'; readonly reason: GateJudgement['reason']; readonly words: string }
   | { readonly state: 'failed'; readonly reason: GateJudgement['reason']; readonly words: string }
   /** Nobody is in it, or all its sites were left out before any of its devices was told. */
@@ -63,7 +63,7 @@ export type WaveEvent =
 /** Whether devices of the wave may be let in. */
 export function admits({ status }: Wave): boolean {
   const { state } = status;
-  if (state === 'held') return status.reason === 'evidence';
+  if (state === 'held') return status.reason === 'evidence' || status.reason === 'fetch';
   return state === 'admitting' || state === 'baking' || state === 'promoted';
 }
 
@@ -109,6 +109,15 @@ export function advanceWave(wave: Wave, event: WaveEvent, at: number): Outcome<W
   }
 }
 
+/**
+ * Whether it is held since devices could not fetch the artifact, and that does not look good yet. Between the bounds of the
+ * test it stays as it is: else it would come and go with single devices, and people be told each time.
+ */
+function stillUnfetched({ status }: Wave, { verdict, reason, fetching }: GateJudgement): boolean {
+  if (status.state !== 'held' || status.reason !== 'fetch' || verdict !== Verdict.Hold) return false;
+  return (reason === 'bake' || reason === 'evidence') && fetching.evidence > 0;
+}
+
 function judged(wave: Wave, event: Extract<WaveEvent, { kind: 'judged' }>, at: number): Outcome<Wave> {
   const { verdict, reason, words } = event.judgement;
   const { state } = wave.status;
@@ -121,6 +130,7 @@ function judged(wave: Wave, event: Extract<WaveEvent, { kind: 'judged' }>, at: n
       since: (status.state === state ? wave.since : undefined) ?? timestamp(at),
     });
   if (verdict === Verdict.Stop) return to({ state: 'failed', reason, words });
+  if (stillUnfetched(wave, event.judgement)) return changed(wave);
   if (verdict === Verdict.Promote) {
     // The judgement may have been made on an end that was never set.
     const bakes = wave.bakeUntil === undefined || at < Date.parse(wave.bakeUntil);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { TransactionCanceledException } from '@aws-sdk/client-dynamodb';
 import { TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
 import type { Table } from '../../../../shared/aws/dynamodb.ts';
 import type { StoredCommand } from '../../../../shared/commands/command.ts';
@@ -72,6 +73,25 @@ function beforeNextTransaction(table: Table, others: () => Promise<void>): Table
         if (first !== undefined) waiting = undefined;
         await first?.();
         return target.send(command);
+      };
+    },
+  });
+  return { ...table, client };
+}
+
+/** The table, while the fence is taken by other transactions whenever one comes that looks at it. */
+function withFenceInUse(table: Table): Table {
+  const client = new Proxy(table.client, {
+    get(target, name) {
+      if (name !== 'send') return Reflect.get(target, name);
+      return async (command: Parameters<typeof target.send>[0]) => {
+        const items = command instanceof TransactWriteCommand ? (command.input.TransactItems ?? []) : [];
+        const looks = items.map(({ ConditionCheck }) => String(ConditionCheck?.Key?.['pk']).includes('#FENCE#'));
+        if (!looks.includes(true)) return target.send(command);
+        throw new TransactionCanceledException({
+          ...{ message: 'Transaction cancelled', $metadata: {} },
+          CancellationReasons: looks.map((look) => ({ Code: look ? 'TransactionConflict' : 'None' })),
+        });
       };
     },
   });
@@ -273,6 +293,19 @@ describe('an activation is handed out only when it is let in', () => {
       });
     },
   );
+
+  test('where others are in its way all the time it waits with a reason, and its check-in is answered', async () => {
+    const { pumps, place } = await ward(1, 0);
+    const [pump] = pumps as [Device];
+    const rollout = await running();
+    await armedDevice(devices, rollout, pump, start);
+    expect(await checkIn(pump, start, free(start), withFenceInUse(devices.table))).toEqual([]);
+    expect((await commandsOf(pump))[0]?.decisions?.at(-1)).toMatchObject({
+      ...{ effect: 'defer', ruleId: 'R8', reason: 'Others are being let in at this moment.' },
+    });
+    expect(await readAway(devices.directory, place, new Date(start))).toEqual({});
+    expect(await checkIn(pump, start + 6 * minute)).toEqual(['activate-update']);
+  });
 
   test('what only goes on in between holds nobody up', async () => {
     const { pumps } = await ward(1, 0);

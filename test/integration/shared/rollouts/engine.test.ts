@@ -494,6 +494,55 @@ describe('a rollout that does not go well', () => {
     expect(await world.activate(await world.first('armed', 1))).toBe(false);
   }, 120_000);
 
+  test('a blocked way to the artifact holds the wave and stops nothing; who has the artifact goes on', async () => {
+    const world = await EngineWorld.begin(tables, hospital);
+    await world.dispatch(0);
+    const devices = world.units[0]?.devices ?? [];
+    for (const [index, device] of devices.entries()) {
+      await world.download(device, ['download-failed', 'not-enough-space'][index]);
+    }
+    await world.settle();
+    await world.pass(1);
+    const { state, waves } = await world.rollout();
+    expect([state, waves[0]?.status]).toMatchObject([
+      'running',
+      { state: 'held', reason: 'fetch', words: expect.stringMatching(/^2 of 5 devices could not fetch the artifact/) },
+    ]);
+    await world.activateAll();
+    expect(await world.states()).toEqual({ failed: 2, succeeded: 3 });
+    expect((await world.rollout()).stopped).toBeUndefined();
+    const { alerts } = await world.told();
+    expect(alerts).toMatchObject([{ kind: 'rollout-held', details: { reason: 'fetch', wave: 0 } }]);
+  }, 120_000);
+
+  test('of devices that cannot fetch it after their wave was promoted people are told, once', async () => {
+    const gate = gateFor(0.8);
+    const waves = [
+      { name: 'Ward', bakeHours: 24, gate, scope: { kind: 'units', unitIds: ['u-none'] } as const },
+      { name: 'Rest', bakeHours: 24, gate, scope: { kind: 'rest' } as const },
+    ];
+    const units = [
+      { name: 'ward', pumps: 5, keep: 2, wave: 0 },
+      { name: 'lab', pumps: 2, keep: 0, wave: 1 },
+    ];
+    const world = await EngineWorld.begin(tables, units, { waves });
+    await world.dispatch(0);
+    const devices = world.units[0]?.devices ?? [];
+    for (const device of devices.slice(0, 2)) await world.download(device);
+    await world.settle();
+    await world.activateAll();
+    await world.pass(25 * hours);
+    expect((await world.rollout()).waves[0]?.status.state).toBe('promoted');
+    for (const device of devices.slice(2)) await world.download(device, 'download-failed');
+    await world.settle();
+    await world.pass(2);
+    expect(await world.rollout()).toMatchObject({
+      ...{ state: 'running', waves: [{ status: { state: 'promoted' } }, { status: { state: 'admitting' } }] },
+    });
+    const { alerts } = await world.told();
+    expect(alerts).toMatchObject([{ kind: 'rollout-unfetched', details: { wave: 0 } }]);
+  }, 120_000);
+
   test('one device that lost its alarm path stops it, once, whatever comes twice', async () => {
     const world = await EngineWorld.begin(tables, hospital);
     await world.dispatch(0);

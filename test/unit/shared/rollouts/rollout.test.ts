@@ -32,7 +32,9 @@ const draft = draftRollout('r-1', definition, 'user:ada', start);
 const all = (success: number, failure = 0, safety: readonly SafetyEvent[] = [], bakeUntil = start) => {
   const tally = { success, failure };
   const silence = { success: success + failure, failure: 0 };
-  const evidence = { reported: tally, silence, pooled: { reported: tally, silence }, strata: {}, safety, control: [] };
+  const fetching = { fetched: success + failure, download: 0, space: 0 };
+  const pooled = { reported: tally, silence };
+  const evidence = { fetching, reported: tally, silence, pooled, strata: {}, safety, control: [] };
   return judge({ ...evidence, bakeUntil }, defaultGate, start + 100 * hour);
 };
 const later = start + 1_000 * hour;
@@ -201,12 +203,57 @@ describe('waves', () => {
     expect(refusal(through(held, [e.pause]), byHand, later)).toBe('not-allowed');
   });
 
+  test('a blocked way to the artifact holds the wave; those that have it go on, and their evidence promotes it', () => {
+    const tally = { success: 4, failure: 0 };
+    const evidence = { reported: tally, silence: tally, pooled: { reported: tally, silence: tally } };
+    const blocked = judge(
+      { ...evidence, fetching: { fetched: 4, download: 9, space: 0 }, strata: {}, safety: [], control: [] },
+      defaultGate,
+      later,
+    );
+    const held = through(running, [{ kind: 'wave', wave: 0, event: judged(blocked) }]);
+    expect([held.state, states(held)[0], held.stopped, permit(held, 0), permit(held, 1)]).toEqual([
+      ...['running', 'held', undefined, true, false],
+    ]);
+    const bake = judge(
+      {
+        ...{ fetching: { fetched: 4_000, download: 9, space: 0 }, strata: {}, safety: [], control: [] },
+        ...{ reported: { success: 60, failure: 0 }, silence: { success: 60, failure: 0 } },
+        pooled: { reported: { success: 60, failure: 0 }, silence: { success: 60, failure: 0 } },
+      },
+      defaultGate,
+      later,
+    );
+    expect(states(through(held, [{ kind: 'wave', wave: 0, event: judged(bake) }]))[0]).toBe('baking');
+    // Not as soon as a single device turns the test: it would come and go, and people be told each time.
+    const better = judge(
+      { ...evidence, fetching: { fetched: 50, download: 3, space: 0 }, strata: {}, safety: [], control: [] },
+      defaultGate,
+      later,
+    );
+    expect(better).toMatchObject({ reason: 'evidence', fetching: { verdict: 'hold' } });
+    const still = through(held, [{ kind: 'wave', wave: 0, event: judged(better) }]);
+    expect(still.waves[0]?.status).toMatchObject({ state: 'held', reason: 'fetch' });
+    // Failures stop it all the same.
+    const broken = { success: 0, failure: 3 };
+    const worse = judge(
+      {
+        ...{ fetching: { fetched: 3, download: 9, space: 0 }, strata: {}, safety: [], control: [] },
+        ...{ reported: broken, silence: tally, pooled: { reported: broken, silence: tally } },
+      },
+      defaultGate,
+      later,
+    );
+    expect(through(held, [{ kind: 'wave', wave: 0, event: judged(worse) }]).state).toBe('paused');
+  });
+
   test('a finding holds the wave and lets nobody in', () => {
     const strata = { 'hardware:B': { success: 0, failure: 4, silent: 0 } };
     const tally = { success: 400, failure: 4 };
     const silence = { success: 404, failure: 0 };
     const finding = judge(
       {
+        fetching: { fetched: 404, download: 0, space: 0 },
         reported: tally,
         silence,
         pooled: { reported: tally, silence },

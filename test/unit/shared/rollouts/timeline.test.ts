@@ -50,6 +50,7 @@ test('the timeline of a rollout can be read without knowing its states', () => {
   const failed = { success: 1, failure: 3 };
   const judgement = judge(
     {
+      fetching: { fetched: 4, download: 0, space: 0 },
       ...{ reported: failed, silence: nothing, pooled: { reported: failed, silence: nothing } },
       ...{ strata: {}, safety: [], control: [] },
     },

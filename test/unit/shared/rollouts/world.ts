@@ -249,6 +249,7 @@ export class World {
     }
     const judgement = judge(
       {
+        fetching: { fetched: tally.success, download: 0, space: 0 },
         reported: tally,
         silence: { success: tally.success + tally.failure, failure: tally.silent },
         pooled: { reported: sum, silence: { success: sum.success + sum.failure, failure: sum.silent } },

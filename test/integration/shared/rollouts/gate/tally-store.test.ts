@@ -30,6 +30,7 @@ const statuses: readonly ExecutionStatus[] = [
   { state: 'rolled-back' },
   { state: 'timed-out', stage: 'verifying' },
   { state: 'timed-out', stage: 'queued' },
+  { state: 'failed', class: 'download' },
   { state: 'ineligible', reason: 'other-rollout' },
   { state: 'cancelled', reason: 'aborted' },
 ];

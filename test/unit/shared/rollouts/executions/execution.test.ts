@@ -225,6 +225,20 @@ describe('evidenceOf', () => {
       expect(evidenceOf(through(event.dispatch, end))).toBeUndefined();
     }
   });
+
+  test('a blocked way to the artifact, or no space for it, says nothing of the artifact until the device is let in', () => {
+    const failed = (failure: FailureClass) => ({ kind: 'failed', class: failure }) as const;
+    for (const failure of [FailureClass.Download, FailureClass.Space]) {
+      expect(evidenceOf(through(event.dispatch, failed(failure)))).toBeUndefined();
+      // From then on it is missing in its unit, whatever the update lacked.
+      expect(evidenceOf(through(event.dispatch, event.staged, event.arm, event.activate, failed(failure)))).toBe(
+        'failure',
+      );
+    }
+    for (const failure of [FailureClass.Checksum, FailureClass.Signature, FailureClass.Install, FailureClass.Other]) {
+      expect(evidenceOf(through(event.dispatch, failed(failure)))).toBe('failure');
+    }
+  });
 });
 
 test('the picture in docs/rollouts.md has only steps that may happen', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import {
   defaultGate,
+  type Fetching,
   GateReason,
   gateFor,
   judge,
@@ -11,6 +12,7 @@ import type { StratumTally, Tally } from '../../../../../shared/rollouts/gate/sp
 
 const tally = (success: number, failure = 0): Tally => ({ success, failure });
 const stratum = (success: number, failure = 0, silent = 0): StratumTally => ({ success, failure, silent });
+const fetching = (fetched: number, download = 0, space = 0): Fetching => ({ fetched, download, space });
 const sum = (a: Tally, b: Tally): Tally => ({ success: a.success + b.success, failure: a.failure + b.failure });
 const bakeUntil = Date.parse('2027-03-01T00:00:00Z');
 
@@ -20,7 +22,7 @@ function evidence(reported: Tally, more: Partial<WaveEvidence> = {}, earlier = t
   const before = tally(earlier.success + earlier.failure);
   return {
     ...{ reported, silence, pooled: { reported: sum(reported, earlier), silence: sum(silence, before) } },
-    ...{ strata: {}, safety: [], control: [], bakeUntil },
+    ...{ fetching: fetching(reported.success + reported.failure), strata: {}, safety: [], control: [], bakeUntil },
     ...more,
   };
 }
@@ -79,6 +81,22 @@ describe('judge', () => {
     expect(judgement).toMatchObject({ verdict: 'hold', strata: [{ stratum: 'hardware:B', of: 'silence' }] });
     expect(judgement.words).toMatch(/^hardware:B: 8 of 28 devices did not report after the activation/);
     expect(say({ ...quiet, strata: {} })).toEqual(['promote', GateReason.Good]);
+  });
+
+  test('devices that cannot fetch the artifact hold the wave, in words that name the cause, and never stop it', () => {
+    const blocked = judge(evidence(tally(5), { fetching: fetching(6, 10, 2) }), defaultGate, bakeUntil);
+    expect(blocked).toMatchObject({ verdict: 'hold', reason: 'fetch', failures: { tally: { failure: 0 } } });
+    expect(blocked.words).toBe(
+      '12 of 18 devices could not fetch the artifact (the download failed on 10, 2 had no space), which says nothing of the artifact. Look at their way to it, and at their storage.',
+    );
+    expect(say(evidence(tally(0), { fetching: fetching(0, 10_000) }))).toEqual(['hold', GateReason.Fetch]);
+    // A few among many are told, and hold nothing.
+    expect(say(evidence(tally(55), { fetching: fetching(400, 2) }))).toEqual(['promote', GateReason.Good]);
+    const few = judge(evidence(tally(20), { fetching: fetching(400, 0, 2) }), defaultGate, bakeUntil);
+    expect(few).toMatchObject({ reason: 'evidence' });
+    expect(few.words).toContain('2 of 402 devices could not fetch the artifact (2 had no space)');
+    // What stops, stops all the same.
+    expect(say(evidence(tally(0, 2), { fetching: fetching(2, 50) }))).toEqual(['stop', GateReason.Failures]);
   });
 
   test('harm that the installer calls a success holds the wave', () => {

@@ -23,6 +23,7 @@ const statuses: readonly ExecutionStatus[] = [
   ] as const),
   { state: 'deferred', reason: 'in-use', until, from: 'armed' },
   { state: 'ineligible', reason: 'other-rollout' },
+  { state: 'failed', class: 'download' },
 ];
 
 describe('countedOf', () => {
@@ -34,6 +35,12 @@ describe('countedOf', () => {
     expect(counted({ state: 'rolled-back' }).evidence).toBe('failure');
     expect(counted({ state: 'timed-out', stage: 'activating' }).evidence).toBe('silent');
     expect(counted({ state: 'timed-out', stage: 'queued' }).evidence).toBeUndefined();
+    expect(counted({ state: 'failed', class: 'download' })).toEqual({
+      ...{ state: 'failed', reason: 'unfetched:download', version: 1 },
+    });
+    expect(counted({ state: 'failed', class: 'checksum' })).toEqual({
+      ...{ state: 'failed', evidence: 'failure', version: 1 },
+    });
   });
 });
 
@@ -99,14 +106,24 @@ describe('evidenceFrom', () => {
       tally({ wave: 0, siteId: 's-0', reported: of(5), silence: of(5), strata: { 'hardware:A': part(5) } }),
       tally({
         ...{ reported: of(10, 1), silence: of(11, 2) },
+        states: { queued: 40, armed: 3, succeeded: 10, failed: 4, 'timed-out': 2 },
+        reasons: { 'unfetched:download': 3, 'in-use': 7 },
         strata: { 'hardware:A': part(4, 0, 2), 'hardware:B': part(6, 1) },
       }),
-      tally({ siteId: 's-2', reported: of(3), silence: of(3), strata: { 'hardware:A': part(3) } }),
+      tally({ siteId: 's-4', states: { failed: 1 }, reasons: { 'unfetched:space': 1 } }),
+      tally({
+        siteId: 's-2',
+        reported: of(3),
+        states: { ineligible: 5 },
+        silence: of(3),
+        strata: { 'hardware:A': part(3) },
+      }),
       tally({ siteId: 's-3', silence: of(0, 1) }),
       tally({ wave: 2, reported: of(50), silence: of(50) }),
       tally({ direction: 'back', reported: of(7), silence: of(7) }),
     ];
     expect(evidenceFrom(tallies, 1)).toEqual({
+      fetching: { fetched: 14, download: 3, space: 1 },
       ...{ reported: of(13, 1), silence: of(14, 3) },
       pooled: { reported: of(18, 1), silence: of(19, 3) },
       strata: {
@@ -118,6 +135,7 @@ describe('evidenceFrom', () => {
 
   test('of a wave that nobody has reported from', () => {
     expect(evidenceFrom([], 0)).toEqual({
+      fetching: { fetched: 0, download: 0, space: 0 },
       ...{ reported: of(0), silence: of(0), pooled: { reported: of(0), silence: of(0) }, strata: {} },
     });
   });

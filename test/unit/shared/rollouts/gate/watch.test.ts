@@ -26,7 +26,7 @@ function alarmAt(devices: number, rateAt: (device: number) => number, random: ()
     const fails = random() < rateAt(device);
     failure += Number(fails);
     if (!fails && device % 10 > 0) continue;
-    const result = watch(seen(device + 1 - failure, failure), mark, defaultGate, devices);
+    const result = watch(seen(device + 1 - failure, failure), mark, defaultGate, { devices, waves: 1 });
     if (result.alarm !== undefined) return device;
     mark = result.mark;
   }
@@ -53,17 +53,17 @@ describe('watch', () => {
 
   test('devices that fall silent stop it too, and what they are counted from goes on by itself', () => {
     const mark = seen(500);
-    expect(watch(seen(520, 0, 3), mark, defaultGate, 600).alarm).toBeUndefined();
-    expect(watch(seen(520, 0, 7), mark, defaultGate, 600)).toMatchObject({
+    expect(watch(seen(520, 0, 3), mark, defaultGate, { devices: 600, waves: 1 }).alarm).toBeUndefined();
+    expect(watch(seen(520, 0, 7), mark, defaultGate, { devices: 600, waves: 1 })).toMatchObject({
       ...{ alarm: 'silence', silence: { tally: { success: 20, failure: 7 } } },
     });
     const later = seen(700, 2, 5);
-    const { mark: next } = watch(later, { ...mark, silence: later.silence }, defaultGate, 1_000);
+    const { mark: next } = watch(later, { ...mark, silence: later.silence }, defaultGate, { devices: 1_000, waves: 1 });
     expect(next).toEqual({ reported: later.reported, silence: later.silence });
   });
 
   test('a mark that is further on than what was read says nothing', () => {
-    const result = watch(seen(10, 1), seen(90, 4), defaultGate, 100);
+    const result = watch(seen(10, 1), seen(90, 4), defaultGate, { devices: 100, waves: 1 });
     expect(result.alarm).toBeUndefined();
     expect(result.failures.tally).toEqual({ success: 0, failure: 0 });
   });

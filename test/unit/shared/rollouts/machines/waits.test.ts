@@ -9,7 +9,8 @@ import { rolloutBegin, rolloutDefinition, storedRollout } from '../../../../supp
 
 const hour = 3_600_000;
 const nothing = { success: 0, failure: 0 };
-const silent = { reported: nothing, silence: nothing, pooled: { reported: nothing, silence: nothing } };
+const fetching = { fetched: 0, download: 0, space: 0 };
+const silent = { fetching, reported: nothing, silence: nothing, pooled: { reported: nothing, silence: nothing } };
 const template = judge(
   { ...silent, strata: {}, safety: [], control: [] },
   rolloutDefinition().waves[0]?.gate ?? raise(),
