@@ -134,13 +134,14 @@ async function enrolled(
     throw new UsageError('where to check in is not known: give --mqtt URL, --device URL or --endpoints FILE');
   }
   say(`Enrolling with serial number ${serial.serial} (from ${serial.source})`);
+  // First, so that whoever stops between the two finds the identity of use: without settings it would enrol again.
+  state.settings = settings;
   const credentials = await Credentials.enrol({
     ...enrolmentOf(state, settings),
     url: options.enroll,
     token: options.token,
     signal,
   });
-  state.settings = settings;
   say(`Enrolled as ${credentials.deviceId}`);
   return { settings, credentials };
 }
