@@ -177,7 +177,7 @@ function endpointsFrom(options: AgentOptions): Endpoints {
   };
 }
 
-/** PEM of the authority to trust: what the option names, else that of the local cloud; undefined for the system's list. */
+/** PEM of the authority to trust: what the option names, else that of the local cloud; undefined for the public ones. */
 function authorityFrom(options: AgentOptions): string | undefined {
   const file = options.ca ?? localCloud(options.enroll)['ca'];
   return typeof file === 'string' ? readFileSync(file, 'utf8') : undefined;

@@ -13,8 +13,8 @@ export interface NewThing {
 }
 
 /**
- * Id of something new: the prefix, `-`, and 26 letters and digits. With an idempotency key it follows from who asks, where,
- * and the key: the same request again makes the same thing.
+ * Id of something new: the prefix, `-`, and 26 letters and digits. With an idempotency key it follows from who asks,
+ * where, and the key: the same request again makes the same thing.
  *
  * @param now milliseconds since the epoch
  */
