@@ -233,6 +233,17 @@ describe('The shipped policies', () => {
     expect([approves('help-desk', tablet), approves('auditor', tablet)]).toEqual([false, false]);
   });
 
+  test('let biomedical engineering alone enrol what is a pump, whatever it runs on', () => {
+    const token = (more: object) => tokenResource({ id: 't-1', siteId: 's-1', platform: 'linux', ...more });
+    const who = (more: object) =>
+      ['administrator', 'biomed', 'site-it', 'security', 'help-desk'].filter((role) =>
+        may(callerWith(role, { sites: ['s-1'] }), 'CreateEnrollmentToken', token(more)),
+      );
+    expect(who({ class: 'infusion-pump' })).toEqual(['administrator', 'biomed']);
+    expect(who({ class: 'workstation' })).toEqual(['administrator', 'site-it']);
+    expect(who({})).toEqual(['administrator', 'site-it']);
+  });
+
   describe('on rollouts', () => {
     const pumps = rolloutResource({ id: 'ro-1', siteIds: ['s-1', 's-2'], classes: ['infusion-pump', 'other'] });
     const tablets = rolloutResource({ id: 'ro-2', siteIds: ['s-1', 's-2'], classes: ['tablet'] });
