@@ -134,13 +134,14 @@ async function enrolled(
     throw new UsageError('where to check in is not known: give --mqtt URL, --device URL or --endpoints FILE');
   }
   say(`Enrolling with serial number ${serial.serial} (from ${serial.source})`);
+  // First, so that whoever stops between the two finds the identity of use: without settings it would enrol again.
+  state.settings = settings;
   const credentials = await Credentials.enrol({
     ...enrolmentOf(state, settings),
     url: options.enroll,
     token: options.token,
     signal,
   });
-  state.settings = settings;
   say(`Enrolled as ${credentials.deviceId}`);
   return { settings, credentials };
 }
@@ -176,7 +177,7 @@ function endpointsFrom(options: AgentOptions): Endpoints {
   };
 }
 
-/** PEM of the authority to trust: what the option names, else that of the local cloud; undefined for the system's list. */
+/** PEM of the authority to trust: what the option names, else that of the local cloud; undefined for the public ones. */
 function authorityFrom(options: AgentOptions): string | undefined {
   const file = options.ca ?? localCloud(options.enroll)['ca'];
   return typeof file === 'string' ? readFileSync(file, 'utf8') : undefined;

@@ -65,7 +65,10 @@ function demoOf({ urls, cloud }: RunningCloud, { devices, speed, data }: MainOpt
     ...urls,
     ca: readFileSync(urls.ca, 'utf8'),
     token: localToken(urls.issuer, 'ada.admin'),
-    secondToken: localToken(urls.issuer, 'ben.admin'),
+    approvers: {
+      patientCare: localToken(urls.issuer, 'bob.biomed'),
+      personal: localToken(urls.issuer, 'sue.security'),
+    },
     count: devices,
     seed: DEMO_SEED,
     clock: cloud.clock,

@@ -46,7 +46,11 @@ export class Credentials {
     return identity === undefined ? undefined : new Credentials(options, identity);
   }
 
-  /** Makes a key, asks for a certificate with the token, and keeps both; asks again with the key of an attempt before. Throws `EstError` when refused. */
+  /**
+   * Makes a key, asks for a certificate with the token, and keeps both; asks again with the key of an attempt before.
+   *
+   * @throws EstError when refused
+   */
   static async enrol(
     options: EnrollmentOptions & { url: string; token: string; signal?: AbortSignal },
   ): Promise<Credentials> {

@@ -36,14 +36,11 @@ export class ApiClient {
   #reached = false;
 
   /**
-   * @param url address of the API, with or without `/v1`
+   * @param url address of the API as `apiAddress` gives it, with or without `/v1`
    * @param token access token of the OpenID provider
    */
   constructor(url: string, token: string) {
-    const base = `${url.replace(/\/+$/, '').replace(/\/v1$/, '')}/v1`;
-    if (!/^https?:/i.test(base) || !URL.canParse(base))
-      throw new ApiUnreachable(`"${url}"`, 'is not an http(s) address');
-    this.#base = new URL(base);
+    this.#base = new URL(`${url.replace(/\/+$/, '').replace(/\/v1$/, '')}/v1`);
     this.#token = token;
   }
 

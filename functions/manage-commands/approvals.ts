@@ -4,7 +4,7 @@ import { type Approval, ApprovalState, hashOf, nameOf, stateOf } from '../../sha
 import { approvalOperations } from '../../shared/approvals/operations.ts';
 import { approvalPartition, changeApproval, getApproval, listApprovals } from '../../shared/approvals/store.ts';
 import { viewOf } from '../../shared/approvals/view.ts';
-import { type AuditEntry, auditRecord } from '../../shared/audit/record.ts';
+import { type AuditEntry, AuditOutcome, auditRecord } from '../../shared/audit/record.ts';
 import { keepRecord } from '../../shared/audit/store.ts';
 import type { Device } from '../../shared/devices/device.ts';
 import { auditPart, getDevices } from '../../shared/devices/store.ts';
@@ -151,12 +151,14 @@ export function approvalHandlers(services: Services) {
       if (!resumes) assertPending(approval, receivedAt);
       if (approval.requestedBy === actor) {
         const why = 'You asked for it yourself; another person must approve it.';
-        const entry = { actor, action: 'ApproveCommand', resource: `approval/${approval.id}`, outcome: 'refused' };
-        const record = { ...entry, reason: why } as const;
-        await keepRecord(
-          directory,
-          auditRecord(approvalPartition(approval.id), { ...record, outcome: 'refused' }, receivedAt),
-        );
+        const refused = {
+          actor,
+          action: approval.content.kind === 'limits' ? 'ApproveLimits' : 'ApproveCommand',
+          resource: `approval/${approval.id}`,
+          outcome: AuditOutcome.Refused,
+          reason: why,
+        };
+        await keepRecord(directory, auditRecord(approvalPartition(approval.id), refused, receivedAt));
         await refuseAttempt(caller, approval, 'it is their own request.', receivedAt);
         throw problems.forbidden(why, { gate: 'approval', ruleId: 'R3' });
       }

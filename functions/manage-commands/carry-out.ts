@@ -38,7 +38,9 @@ async function carryOutFor(
   device: Device,
   now: Date,
 ): Promise<ApprovalResult> {
-  if (device.siteId !== undefined && !approval.siteIds.includes(device.siteId)) {
+  const { siteIds } = approval;
+  // A request without sites is the organization's, which all sites lie in.
+  if (siteIds.length > 0 && device.siteId !== undefined && !siteIds.includes(device.siteId)) {
     throw problems.conflict('The device was moved to another site since this was asked for. Ask again.');
   }
   const entry = {

@@ -90,14 +90,16 @@ export function commandHandlers(services: Services) {
         entries.set(device.id, await guard.permit(caller, action, deviceResource(device), partition, receivedAt));
       }
       const { limits } = await getLimits(directory);
-      if (!destructiveTypes.has(order.type) && deviceIds.length > limits.bulkWithoutApproval) {
+      const destructive = destructiveTypes.has(order.type);
+      const many = deviceIds.length > limits.bulkWithoutApproval;
+      if (many && !destructive) {
         // Two people are no stronger than the weaker of their sign-ins: whoever asks proves a second factor too.
         for (const device of found) {
           await guard.permit(caller, 'RequestInBulk', deviceResource(device), devicePartition(device.id), receivedAt);
         }
       }
       const [first] = entries.values();
-      if (first !== undefined && (destructiveTypes.has(order.type) || deviceIds.length > limits.bulkWithoutApproval)) {
+      if (first !== undefined && (destructive || many)) {
         const { type, parameters, expiresAt, reason } = order;
         const more = { ...(expiresAt === undefined ? {} : { expiresAt }), ...(reason === undefined ? {} : { reason }) };
         const content = { kind: 'command', type, parameters, deviceIds, ...more } as const;

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { ulid } from 'ulid';
 import { AlertKind, alertPart } from '../../shared/alerts/alert.ts';
 import {
   type Approval,
@@ -13,7 +11,7 @@ import { viewOf } from '../../shared/approvals/view.ts';
 import { type AuditEntry, auditRecord } from '../../shared/audit/record.ts';
 import type { Table } from '../../shared/aws/dynamodb.ts';
 import { canonicalJson } from '../../shared/canonical-json.ts';
-import { problems } from '../../shared/http/problem.ts';
+import { keyWasUsed, newId } from '../../shared/http/idempotency.ts';
 
 /** A request that needs a second person. */
 export interface NewRequest {
@@ -35,7 +33,7 @@ export async function askForApproval(directory: Table, asked: NewRequest) {
   const { content, entry, siteIds, idempotencyKey, now } = asked;
   const requestedAt = now.toISOString();
   const request = {
-    id: idOf(entry.actor, idempotencyKey, now),
+    id: newId('ap', { actor: entry.actor, key: idempotencyKey }, now.getTime()),
     content,
     requestedBy: entry.actor,
     requestedAt,
@@ -88,13 +86,5 @@ export async function askForApproval(directory: Table, asked: NewRequest) {
 async function sameAsBefore(directory: Table, approval: Approval): Promise<Approval> {
   const before = await getApproval(directory, approval.id);
   if (before !== undefined && canonicalJson(before.content) === canonicalJson(approval.content)) return before;
-  throw problems.conflict('This Idempotency-Key was used for another request. Use a new key for a new request.');
-}
-
-function idOf(actor: string, key: string | undefined, now: Date): string {
-  if (key === undefined) return `ap-${ulid(now.getTime()).toLowerCase()}`;
-  return `ap-${createHash('sha256')
-    .update(JSON.stringify([actor, key]))
-    .digest('hex')
-    .slice(0, 32)}`;
+  throw keyWasUsed();
 }

@@ -1,7 +1,7 @@
 import { AuditOutcome, auditRecord } from '../../shared/audit/record.ts';
 import { keepRecord } from '../../shared/audit/store.ts';
-import { DeviceClass, Lifecycle, Ownership, Platform } from '../../shared/devices/device.ts';
-import { getDevice } from '../../shared/devices/store.ts';
+import { type Device, DeviceClass, Lifecycle, Ownership, Platform } from '../../shared/devices/device.ts';
+import { getDevice, getDevices } from '../../shared/devices/store.ts';
 import { operation } from '../../shared/http/api.ts';
 import { parameter } from '../../shared/http/operation.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
@@ -20,27 +20,10 @@ export function reviewHandlers({ devices, directory, guard }: Services) {
     state: reviewState(review, now.getTime()),
   });
 
-  /** What the review is about. A device that was deleted since is what it was then: its review stays to be done. */
-  const resourceOf = async (review: Review): Promise<Resource> => {
-    const now = await getDevice(devices, review.deviceId);
-    if (now !== undefined) return deviceResource(now);
-    const { deviceId: id, siteId, device } = review;
-    const { platform = Platform.Iomt, class: deviceClass = DeviceClass.Other, unitId } = device ?? {};
-    return deviceResource({
-      id,
-      platform,
-      class: deviceClass,
-      ownership: Ownership.Organization,
-      lifecycle: Lifecycle.Revoked,
-      ...(siteId === undefined ? {} : { siteId }),
-      ...(unitId === undefined ? {} : { unitId }),
-    });
-  };
-
   const requireReview = async (path: Readonly<Record<string, string>>) => {
     const review = await getReview(directory, parameter(path, 'reviewId'));
     if (review === undefined) throw problems.notFound('There is no review with this id.');
-    return { review, resource: await resourceOf(review) };
+    return { review, resource: resourceOf(review, await getDevice(devices, review.deviceId)) };
   };
 
   return {
@@ -48,13 +31,19 @@ export function reviewHandlers({ devices, directory, guard }: Services) {
       guard.assertReadsSomewhere(caller, receivedAt);
       const list = ['reviews', query.state];
       const page = await listReviews(directory, query.state, query.limit, startAfter(list, query.cursor));
-      const readable = await Promise.all(
-        page.items.map(
-          async (review) => guard.decide(caller, 'ReadReview', await resourceOf(review), receivedAt).allowed,
+      const ids = [...new Set(page.items.map(({ deviceId }) => deviceId))];
+      const found = new Map((await getDevices(devices, ids)).map((device) => [device.id, device]));
+      const items = page.items.filter((review) => {
+        const resource = resourceOf(review, found.get(review.deviceId));
+        return guard.decide(caller, 'ReadReview', resource, receivedAt).allowed;
+      });
+      return {
+        body: pageBody(
+          list,
+          items.map((review) => viewOf(review, receivedAt)),
+          page.after,
         ),
-      );
-      const items = page.items.filter((_review, index) => readable[index]).map((review) => viewOf(review, receivedAt));
-      return { body: pageBody(list, items, page.after) };
+      };
     }),
 
     getReview: operation(reviewOperations.getReview, async ({ caller, path, receivedAt }) => {
@@ -87,4 +76,19 @@ export function reviewHandlers({ devices, directory, guard }: Services) {
       return { body: viewOf(completed, receivedAt) };
     }),
   };
+}
+
+/** What the review is about. A device that was deleted since is what it was then: its review stays to be done. */
+function resourceOf({ deviceId: id, siteId, device }: Review, now: Device | undefined): Resource {
+  if (now !== undefined) return deviceResource(now);
+  const { platform = Platform.Iomt, class: deviceClass = DeviceClass.Other, unitId } = device ?? {};
+  return deviceResource({
+    id,
+    platform,
+    class: deviceClass,
+    ownership: Ownership.Organization,
+    lifecycle: Lifecycle.Revoked,
+    ...(siteId === undefined ? {} : { siteId }),
+    ...(unitId === undefined ? {} : { unitId }),
+  });
 }

@@ -9,7 +9,7 @@ import { operation } from '../../shared/http/api.ts';
 import { etagOf } from '../../shared/http/etag.ts';
 import { parameter } from '../../shared/http/operation.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
-import { type Caller, everySite } from '../../shared/identity/caller.ts';
+import { type Caller, everySite, listedSites } from '../../shared/identity/caller.ts';
 import { deviceResource } from '../../shared/identity/resource.ts';
 import { requireDevice, type Services } from './services.ts';
 
@@ -60,12 +60,9 @@ export function listHandlers({ devices, guard }: Pick<Services, 'devices' | 'gua
   };
 }
 
-/** The filter, limited to the caller's sites: what they may not see is not even read. */
+/** The filter, limited to the caller's sites. */
 function filterOf(query: DeviceQuery, caller: Caller): DeviceFilter {
-  const everywhere = caller.sites.includes(everySite);
-  const own = everywhere ? undefined : [...new Set(caller.sites)].sort();
-  const asked = query.site === undefined ? undefined : [query.site];
-  const siteIds = asked === undefined ? own : asked.filter((site) => own === undefined || own.includes(site));
+  const siteIds = listedSites(caller, query.site);
   return {
     ...(siteIds === undefined ? {} : { siteIds }),
     ...(query.unit === undefined ? {} : { unitId: query.unit }),

@@ -1,7 +1,7 @@
 import type { Device, DeviceId } from '../../shared/devices/device.ts';
 import { listPosition } from '../../shared/devices/list-position.ts';
-import { type DeviceFilter, listDevices } from '../../shared/devices/store.ts';
-import { type Caller, everySite } from '../../shared/identity/caller.ts';
+import { listDevices } from '../../shared/devices/store.ts';
+import { type Caller, everySite, listedSites } from '../../shared/identity/caller.ts';
 import { deviceResource } from '../../shared/identity/resource.ts';
 import { shadowDays } from '../../shared/interlock/operations.ts';
 import type { Services } from './services.ts';
@@ -40,8 +40,9 @@ export async function shadowPage(
 ): Promise<ShadowPage> {
   guard.assertReadsSomewhere(caller, now);
   const { cursor, ...question } = body;
-  const filter = filterOf(caller, body.siteId);
-  const list = [name, question, filter.siteIds ?? everySite];
+  const siteIds = listedSites(caller, body.siteId);
+  const filter = siteIds === undefined ? {} : { siteIds };
+  const list = [name, question, siteIds ?? everySite];
   const position = listPosition(list, cursor, filter);
   const page = await listDevices(devices, filter, body.devices, position);
   const since = new Date(now.getTime() - shadowDays * 86_400_000).toISOString();
@@ -49,13 +50,6 @@ export async function shadowPage(
     (device) => guard.decide(caller, 'ReadCommand', deviceResource(device), now).allowed,
   );
   return { devices: readable, list, next: page.next, since };
-}
-
-/** Devices of the caller's sites: what they may not see is not even read. */
-function filterOf(caller: Caller, siteId: string | undefined): DeviceFilter {
-  const own = caller.sites.includes(everySite) ? undefined : [...new Set(caller.sites)].sort();
-  const siteIds = siteId === undefined ? own : own === undefined || own.includes(siteId) ? [siteId] : [];
-  return siteIds === undefined ? {} : { siteIds };
 }
 
 /** What `read` finds of each device, a few at a time; with `cut` where it stopped before it was through. */

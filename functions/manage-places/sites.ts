@@ -3,6 +3,7 @@ import { auditRecord } from '../../shared/audit/record.ts';
 import { readTrail } from '../../shared/audit/store.ts';
 import { operation } from '../../shared/http/api.ts';
 import { assertVersion, etagOf } from '../../shared/http/etag.ts';
+import { newId } from '../../shared/http/idempotency.ts';
 import { parameter } from '../../shared/http/operation.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
 import { problems } from '../../shared/http/problem.ts';
@@ -12,7 +13,7 @@ import { placeOperations } from '../../shared/places/operations.ts';
 import type { Site } from '../../shared/places/place.ts';
 import { organizationPartition, sitePartition } from '../../shared/places/store.ts';
 import { permitLoosening } from './loosen.ts';
-import { newId, sameAsBefore } from './new-id.ts';
+import { sameAsBefore } from './same-place.ts';
 import { changedMeanwhile, requireSite, type Services } from './services.ts';
 
 /** The operations on sites. */
@@ -30,7 +31,7 @@ export function siteOperations({ places, guard, directory, wakeHeld }: Services)
     createSite: operation(placeOperations.createSite, async ({ caller, body, idempotencyKey, receivedAt }) => {
       const permit = await guard.permit(caller, 'CreateSite', organization(), organizationPartition, receivedAt);
       const at = receivedAt.toISOString();
-      const id = newId('s', organizationPartition, permit.actor, idempotencyKey, receivedAt);
+      const id = newId('s', { actor: permit.actor, key: idempotencyKey }, receivedAt.getTime());
       const site: Site = { id, ...body, createdAt: at, updatedAt: at, version: 1 };
       const entry = { ...permit, resource: `site/${id}`, siteId: id, after: { ...body } };
       const created = await places.createSite(site, auditRecord(sitePartition(id), entry, receivedAt));

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { auditRecord } from '../../shared/audit/record.ts';
 import { operation } from '../../shared/http/api.ts';
 import { assertVersion, etagOf } from '../../shared/http/etag.ts';
+import { newId } from '../../shared/http/idempotency.ts';
 import { parameter } from '../../shared/http/operation.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
 import { problems } from '../../shared/http/problem.ts';
@@ -11,7 +12,7 @@ import { placeOperations } from '../../shared/places/operations.ts';
 import type { Unit, UnitChanges } from '../../shared/places/place.ts';
 import { type PlaceStore, sitePartition, unitPrefix } from '../../shared/places/store.ts';
 import { permitLoosening } from './loosen.ts';
-import { newId, sameAsBefore } from './new-id.ts';
+import { sameAsBefore } from './same-place.ts';
 import { changedMeanwhile, requireSite, type Services } from './services.ts';
 
 /** The operations on care units. */
@@ -32,7 +33,7 @@ export function unitOperations({ places, guard, directory, wakeHeld }: Services)
       const partition = sitePartition(site.id);
       const permit = await guard.permit(caller, 'CreateUnit', siteResource(site.id), partition, receivedAt);
       const at = receivedAt.toISOString();
-      const id = newId('u', partition, permit.actor, idempotencyKey, receivedAt);
+      const id = newId('u', { actor: permit.actor, key: idempotencyKey, within: site.id }, receivedAt.getTime());
       const { name, acuityTier, ...rest } = body;
       const unit: Unit = {
         id,

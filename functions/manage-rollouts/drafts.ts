@@ -3,12 +3,11 @@ import { cancellationsOf } from '../../shared/aws/errors.ts';
 import { canonicalJson } from '../../shared/canonical-json.ts';
 import { operation } from '../../shared/http/api.ts';
 import { assertVersion, etagOf } from '../../shared/http/etag.ts';
+import { keyWasUsed, newId } from '../../shared/http/idempotency.ts';
 import type { ApiRequest, ApiResponse } from '../../shared/http/operation.ts';
 import { pageBody, startAfter } from '../../shared/http/page.ts';
-import { problems } from '../../shared/http/problem.ts';
 import { actorOf } from '../../shared/identity/caller.ts';
 import { rolloutPartition } from '../../shared/rollouts/keys.ts';
-import { newRolloutId } from '../../shared/rollouts/manage.ts';
 import { rolloutOperations } from '../../shared/rollouts/operations.ts';
 import { draftRollout, type RolloutDefinition } from '../../shared/rollouts/rollout.ts';
 import { createRollout, getRollout, listRollouts, type StoredRollout } from '../../shared/rollouts/rollout-store.ts';
@@ -79,7 +78,7 @@ async function newDraft(
 ): Promise<ApiResponse> {
   const { directory, guard } = services;
   const actor = actorOf(caller);
-  const id = newRolloutId(actor, idempotencyKey, receivedAt.getTime());
+  const id = newId('ro', { actor, key: idempotencyKey }, receivedAt.getTime());
   const partition = rolloutPartition(id);
   const entry = await guard.permit(caller, 'CreateRollout', resourceOf(id, definition), partition, receivedAt);
   const at = receivedAt.getTime();
@@ -113,7 +112,7 @@ async function stillOrNew(
   const before = await getRollout(directory, draft.id);
   // Later changes of it are no other request.
   if (before !== undefined && (before.version > 1 || same(before, draft))) return before;
-  throw problems.conflict('This Idempotency-Key was used for another request. Use a new key for a new request.');
+  throw keyWasUsed();
 }
 
 const same = (a: StoredRollout, b: StoredRollout): boolean =>

@@ -9,6 +9,11 @@ import { hoursOf, type LoadedNetwork } from './load.ts';
 /** A rollout as a hospital orders it (`RolloutInput` of the management API). */
 export type RolloutOrder = Readonly<Record<string, unknown>> & { readonly name: string };
 
+/** A rollout of the demo; its classes say who fits as the second person. */
+export type DemoRollout = RolloutOrder & {
+  readonly selection: Readonly<Record<string, unknown>> & { readonly classes: readonly DeviceClass[] };
+};
+
 /** What the demo's rollouts are made of. */
 export interface RolloutWorld {
   readonly devices: readonly DemoDevice[];
@@ -42,11 +47,11 @@ const shortestWindow = 90 * 60_000;
  * it waiting; and an app that fails on some tablets, so that the gate holds its first wave. Those that the fleet is too
  * small for are left out.
  */
-export function demoRollouts(world: RolloutWorld): RolloutOrder[] {
+export function demoRollouts(world: RolloutWorld): DemoRollout[] {
   return [pumpFirmware(world), faultyApp(world)].filter((order) => order !== undefined);
 }
 
-function pumpFirmware({ devices, network }: RolloutWorld): RolloutOrder | undefined {
+function pumpFirmware({ devices, network }: RolloutWorld): DemoRollout | undefined {
   const pumps = devices.filter(({ profile }) => profile.model === pumpModel);
   const [first] = pumps;
   if (first === undefined) return undefined;
@@ -70,7 +75,7 @@ function pumpFirmware({ devices, network }: RolloutWorld): RolloutOrder | undefi
   };
 }
 
-function faultyApp(world: RolloutWorld): RolloutOrder | undefined {
+function faultyApp(world: RolloutWorld): DemoRollout | undefined {
   const { devices, network } = world;
   const pilot = soonest(world, pilots(world));
   if (pilot === undefined) return undefined;
@@ -128,7 +133,7 @@ const unitIdsOf = (devices: readonly DemoDevice[], { siteIds, unitIds }: LoadedN
     (id) => id !== '',
   );
 
-/** The people who bring a rollout on its way: the second is another one than the first. */
+/** The people who bring a rollout on its way: the second is another one than the first, and fits its devices. */
 export interface RolloutPeople {
   readonly maker: ApiClient;
   readonly approver: ApiClient;

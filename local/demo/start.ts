@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { wallTime } from '../../agent/time.ts';
+import { isPersonal } from '../../shared/interlock/disruption.ts';
 import type { Log } from '../cloud.ts';
 import type { FleetProgress } from '../devices/fleet.ts';
 import { type RunningFleet, startFleet } from '../devices/start.ts';
@@ -20,8 +21,8 @@ export interface DemoOptions {
   readonly ca: string;
   /** Gives an administrator's access token. */
   readonly token: () => Promise<string>;
-  /** Gives the one of another administrator: what takes two people. */
-  readonly secondToken: () => Promise<string>;
+  /** Gives the one of whoever fits as the second person: for patient-care devices, and for those that people use. */
+  readonly approvers: { readonly patientCare: () => Promise<string>; readonly personal: () => Promise<string> };
   /** How many simulated devices. */
   readonly count: number;
   /** Same seed, same devices with the same lives. */
@@ -81,7 +82,7 @@ interface LoadedDemo {
 
 /** A plan is of devices that are there: rollouts begin when all have enrolled. */
 async function beginRollouts(
-  { api, token, secondToken, clock, seed, log }: DemoOptions,
+  { api, token, approvers, clock, seed, log }: DemoOptions,
   { fleet, devices, network }: LoadedDemo,
   signal: AbortSignal,
 ): Promise<void> {
@@ -92,9 +93,12 @@ async function beginRollouts(
     signal.throwIfAborted();
     ({ total, enrolled, refused } = fleet.progress());
   }
-  const people = { maker: apiClient(api, token, signal), approver: apiClient(api, secondToken, signal) };
+  const maker = apiClient(api, token, signal);
+  const patientCare = apiClient(api, approvers.patientCare, signal);
+  const personal = apiClient(api, approvers.personal, signal);
   for (const order of demoRollouts({ devices, network, seed, now: clock.now() })) {
-    const id = await beginRollout(people, order, wait);
+    const approver = order.selection.classes.every(isPersonal) ? personal : patientCare;
+    const id = await beginRollout({ maker, approver }, order, wait);
     log.info(`Demo rollout "${order.name}": ${id}`);
   }
 }

@@ -13,8 +13,8 @@ export interface DemoUser {
 export const homeSite = 'Linden Park Hospital';
 
 /**
- * One user for each role, a second administrator for what takes two people, one who is limited to a hospital, and one
- * whose account is suspended.
+ * One user for each role, a second administrator and a biomedical engineer of the whole network for what takes two people,
+ * an administrator who is limited to a hospital, and one whose account is suspended.
  */
 export const demoUsers: readonly DemoUser[] = [
   { name: 'ada.admin', displayName: 'Ada, administrator', roles: ['administrator'], sites: '*', status: 'active' },
@@ -32,6 +32,13 @@ export const demoUsers: readonly DemoUser[] = [
     displayName: 'Bea, biomedical engineer',
     roles: ['biomed'],
     sites: [homeSite],
+    status: 'active',
+  },
+  {
+    name: 'bob.biomed',
+    displayName: 'Bob, head of biomedical engineering',
+    roles: ['biomed'],
+    sites: '*',
     status: 'active',
   },
   { name: 'sue.security', displayName: 'Sue, security', roles: ['security'], sites: '*', status: 'active' },

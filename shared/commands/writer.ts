@@ -10,6 +10,7 @@ import { listBrakes } from '../brake/store.ts';
 import { canonicalJson, contentHash } from '../canonical-json.ts';
 import { type Device, type DeviceId, Lifecycle } from '../devices/device.ts';
 import { devicePartition } from '../devices/keys.ts';
+import { keyWasUsed } from '../http/idempotency.ts';
 import { problems } from '../http/problem.ts';
 import { validate } from '../http/validate.ts';
 import { interlockGate } from '../interlock/command-gate.ts';
@@ -136,7 +137,7 @@ async function tryToQueue(
   if (device === undefined) throw problems.notFound('There is no device with this id.');
   if (earlier !== undefined) {
     if (earlier.request !== remembered?.request) {
-      throw problems.conflict('This Idempotency-Key was used for another request. Use a new key for a new request.');
+      throw keyWasUsed();
     }
     return { command: await getCommand(table, deviceId, earlier.commandId, now), created: false };
   }

@@ -7,17 +7,21 @@ import { changeCommand } from '../commands/store.ts';
 import { withLatest } from '../interlock/gate.ts';
 import type { Device } from './device.ts';
 import type { HandOutMeans } from './hold-back.ts';
+import { gaveBack, returnSpare } from './spare-lease.ts';
 
-/** A command that was recorded as handed out, as it was before this check-in and as it is stored now. */
+/** A command that is about to leave with the reply. */
 export interface Handed {
-  readonly before: StoredCommand;
-  readonly after: StoredCommand;
+  /** As it is stored: delivered. */
+  readonly command: StoredCommand;
+  /** Whether this very check-in recorded the delivery, so that no other reply has carried it. */
+  readonly first: boolean;
 }
 
 /**
  * The last look before the reply leaves. Between the gates and here lie writes, which take long when the table is busy, and a
- * brake works within a second: what it stops by now stays here. One that no reply has carried before is deferred again;
- * the others stay delivered, since the device may be at them. Costs no request while what was read of the brakes is young.
+ * brake works within a second: what it stops by now stays here. One that no reply has carried before is deferred again, and
+ * its spare given back; the others stay delivered, since the device may be at them. Costs no request while what was read of
+ * the brakes is young.
  *
  * @returns the commands as they are stored, those that the reply carries and those that it does not
  */
@@ -25,18 +29,19 @@ export async function lastLook(
   table: Table,
   handed: readonly Handed[],
   device: Device,
-  { readBrakes, now }: Pick<HandOutMeans, 'readBrakes'> & { readonly now: () => number },
+  { directory, readBrakes, now }: Pick<HandOutMeans, 'directory' | 'readBrakes'> & { readonly now: () => number },
 ): Promise<{ readonly go: readonly StoredCommand[]; readonly stay: readonly StoredCommand[] }> {
-  if (!handed.some(({ after }) => brakedTypes.has(after.type)))
-    return { go: handed.map(({ after }) => after), stay: [] };
+  if (!handed.some(({ command }) => brakedTypes.has(command.type)))
+    return { go: handed.map(({ command }) => command), stay: [] };
   const brakes = await readBrakes();
   const looked = await Promise.all(
-    handed.map(async ({ before, after }) => {
-      const decision = brakeDecision(brakes, after.type, device, 'hand-out', new Date(now()));
-      if (decision.effect === GateEffect.Allow) return { command: after, goes: true };
-      if (before.status === CommandStatus.Delivered) return { command: after, goes: false };
-      const kept = await changeCommand(table, after, (current) => takenBack(current, decision));
-      return { command: kept ?? after, goes: false };
+    handed.map(async ({ command, first }) => {
+      const decision = brakeDecision(brakes, command.type, device, 'hand-out', new Date(now()));
+      if (decision.effect === GateEffect.Allow) return { command, goes: true };
+      if (!first) return { command, goes: false };
+      const kept = (await changeCommand(table, command, (current) => takenBack(current, decision))) ?? command;
+      if (gaveBack(command, kept)) await returnSpare(directory, device, kept);
+      return { command: kept, goes: false };
     }),
   );
   const those = (goes: boolean) => looked.filter((each) => each.goes === goes).map(({ command }) => command);

@@ -97,6 +97,8 @@ export async function serveCheckIn(table: Table, incoming: Incoming, surrounding
   );
   const held = new Map([...holds.held, ...heldByAdmission(admissions)]);
   const chosenIds = new Set([...fitting].filter((id) => !held.has(id)));
+  /** Deliveries that this check-in records, and no other one did. */
+  const own = new Set(admissions.stored.keys());
   const decide = (command: StoredCommand): StoredCommand | undefined => {
     const next = settle(command, checkIn);
     const mayGo = mayBeHandedOut(next, now);
@@ -105,6 +107,11 @@ export async function serveCheckIn(table: Table, incoming: Incoming, surrounding
     let after = next;
     if (mayGo && hold !== undefined) after = heldBack(next, hold);
     else if (mayGo && chosenIds.has(next.id)) after = handedOut(next, now);
+    // Where admission was asked, its own write alone says who hands it out.
+    if (!admissions.decisions.has(command.id)) {
+      if (after !== next && after.status === 'delivered') own.add(command.id);
+      else own.delete(command.id);
+    }
     if (after === next) return after === command ? undefined : after;
     const latest = (hold === undefined ? passes : [hold]).filter((decision) => decision !== undefined);
     return latest.reduce(withLatest, after);
@@ -128,7 +135,8 @@ export async function serveCheckIn(table: Table, incoming: Incoming, surrounding
     table,
     open.flatMap((before, n) => {
       const after = saved[n];
-      return after !== undefined && chosenIds.has(after.id) && after.status === 'delivered' ? [{ before, after }] : [];
+      if (after === undefined || !chosenIds.has(after.id) || after.status !== 'delivered') return [];
+      return [{ command: after, first: before.status !== 'delivered' && own.has(after.id) }];
     }),
     checkIn.device,
     surroundings,

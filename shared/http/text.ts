@@ -1,5 +1,5 @@
 import { type FieldError, problems } from './problem.ts';
-import type { ValuePlace } from './validate.ts';
+import { mostErrors, type ValuePlace } from './validate.ts';
 
 /** Deeper than anything that has a meaning here, and shallow enough for whatever walks through it. */
 const deepest = 32;
@@ -9,12 +9,12 @@ const deepest = 32;
  * tabs (a terminal would obey them), without characters that turn the direction of writing (a name could read as
  * another), and without halves of characters (which cannot be stored).
  *
- * @throws ProblemError 400 that points at what is wrong; also when the value is nested more than 32 levels deep
+ * @throws ProblemError 400 that points at what is wrong, in 20 places at most; also when the value is nested more than 32 levels deep
  */
 export function assertReadable(value: unknown, place: ValuePlace): void {
   const errors: FieldError[] = [];
   const waiting: { readonly value: unknown; readonly path: readonly string[] }[] = [{ value, path: [] }];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+  for (let next = waiting.pop(); next !== undefined && errors.length < mostErrors; next = waiting.pop()) {
     const { value: part, path } = next;
     if (path.length > deepest) throw problems.invalid(`The body is nested more than ${deepest} levels deep.`);
     if (typeof part === 'string' && !isReadable(part)) errors.push(error(place, path));
@@ -24,7 +24,8 @@ export function assertReadable(value: unknown, place: ValuePlace): void {
       else errors.push(error(place, path));
     }
   }
-  if (errors.length > 0) throw problems.invalid('The request holds characters that cannot be shown.', errors);
+  if (errors.length === 0) return;
+  throw problems.invalid('The request holds characters that cannot be shown.', errors.slice(0, mostErrors));
 }
 
 /** Whether the text holds no character that hides, reorders or breaks what stands around it. */

@@ -5,7 +5,7 @@ import { type FieldError, problems } from './problem.ts';
 export type ValuePlace = 'body' | 'query';
 
 /** How many wrong places an answer names: it must stay far below what MQTT carries, whatever was sent. */
-const mostErrors = 20;
+export const mostErrors = 20;
 
 /**
  * Checks `value` against `schema` and returns its output.

@@ -68,6 +68,19 @@ export function fromContext(context: unknown): Caller | undefined {
   return { ...rest, ...(acr === undefined ? {} : { acr }), ...(authTime === undefined ? {} : { authTime }) };
 }
 
+/**
+ * The sites that a list is limited to, sorted: the caller's, or the one that is asked for if it is theirs. Undefined: all.
+ * What the caller may not see is so not even read.
+ */
+export function listedSites(
+  { sites }: Pick<Caller, 'sites'>,
+  asked: string | undefined,
+): readonly string[] | undefined {
+  const own = sites.includes(everySite) ? undefined : [...new Set(sites)].sort();
+  if (asked === undefined) return own;
+  return own === undefined || own.includes(asked) ? [asked] : [];
+}
+
 /** How the caller is named in audit records and command histories. */
 export function actorOf(caller: Caller): string {
   return `user:${caller.sub}`;

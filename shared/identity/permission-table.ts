@@ -48,6 +48,10 @@ const samples: Readonly<Record<string, readonly Sample[]>> = {
   EnrollmentToken: [
     ['for IoMT', tokenResource({ id: 't-1', siteId, platform: Platform.Iomt })],
     ['for phones', tokenResource({ id: 't-1', siteId, platform: Platform.Android })],
+    [
+      'for pumps on Linux',
+      tokenResource({ id: 't-1', siteId, platform: Platform.Linux, class: DeviceClass.InfusionPump }),
+    ],
     ['for anything', tokenResource({ id: 't-1', siteId })],
   ],
   Import: [

@@ -67,6 +67,7 @@ export interface TokenFacts {
   readonly id: string;
   readonly siteId?: string | undefined;
   readonly platform?: string | undefined;
+  readonly class?: string | undefined;
 }
 
 /** An enrollment token. Without a site it lies in the organization, and only those who may act everywhere reach it. */
@@ -74,7 +75,9 @@ export function tokenResource(token: TokenFacts): Resource {
   return {
     name: `token/${token.id}`,
     ...(token.siteId === undefined ? {} : { siteId: token.siteId }),
-    entity: entity('EnrollmentToken', token.id, { platform: token.platform ?? 'any' }, [token.siteId]),
+    entity: entity('EnrollmentToken', token.id, { platform: token.platform ?? 'any', class: token.class ?? 'any' }, [
+      token.siteId,
+    ]),
   };
 }
 

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { ulid } from 'ulid';
 import { type ProblemError, problems } from '../http/problem.ts';
 import type { Outcome } from './executions/outcome.ts';
 import { RefusalKind } from './executions/outcome.ts';
@@ -26,15 +24,6 @@ export type Deed = Extract<
 
 /** A plan may be approved for this long, hours: people of all shifts have a chance to look at it. */
 export const approvalHours = 72;
-
-/** A new rollout's id: of the key that the client sent, so that the same request makes no second one. */
-export function newRolloutId(actor: string, key: string | undefined, now: number): string {
-  if (key === undefined) return `ro-${ulid(now).toLowerCase()}`;
-  return `ro-${createHash('sha256')
-    .update(JSON.stringify([actor, key]))
-    .digest('hex')
-    .slice(0, 26)}`;
-}
 
 const participles: Readonly<Record<Deed, string>> = {
   edit: 'changed',

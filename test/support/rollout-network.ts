@@ -204,14 +204,14 @@ export class RolloutNetwork implements AsyncDisposable {
     await this.#align();
   }
 
-  /** Makes a draft, plans it, and has a second person approve what the first one submitted. */
+  /** Makes a draft, plans it, and has a biomedical engineer approve what an administrator submitted. */
   async approved(definition: Readonly<Record<string, unknown>>): Promise<string> {
     const { id } = await this.made('POST', '/v1/rollouts', definition);
     await this.made('POST', `/v1/rollouts/${id}/plan`);
     const planned = await this.until(id, ({ state, plan }) => state === 'planned' || plan?.state === 'failed');
     if (planned.digest === undefined) throw new Error(`not planned: ${JSON.stringify(planned.plan)}`);
     await this.made('POST', `/v1/rollouts/${id}/submit`);
-    await this.made('POST', `/v1/rollouts/${id}/approve`, { digest: planned.digest }, 'ben.admin');
+    await this.made('POST', `/v1/rollouts/${id}/approve`, { digest: planned.digest }, 'bob.biomed');
     return id;
   }
 

@@ -1,6 +1,6 @@
 import type { Table } from '../../aws/dynamodb.ts';
 import { isContention } from '../../aws/errors.ts';
-import { CommandStatus, type StoredCommand } from '../../commands/command.ts';
+import type { StoredCommand } from '../../commands/command.ts';
 import { Gate, type GateDecision, GateEffect, type GateInput, type RuleId } from '../../commands/gates/gate.ts';
 import { changePart } from '../../commands/store.ts';
 import type { Device } from '../../devices/device.ts';
@@ -13,6 +13,7 @@ import { getRollout } from '../rollout-store.ts';
 import { type Admission, type Admitted, admit, relook, unitBudget } from './admission.ts';
 import { asked } from './admission-round.ts';
 import { withinFencePart } from './fence-store.ts';
+import { isGivenBack } from './given-back.ts';
 import { type Away, countOfClass, type SparesPlace, settleAway, takeSparePart } from './spares-store.ts';
 
 /** Both tables. */
@@ -85,12 +86,7 @@ async function tryToAdmit(tables: AdmissionTables, handOut: ActivationHandOut): 
   const about = aboutOf(rollout, execution);
   if (execution.status.state === 'activating') {
     if (wasGivenBack(execution, command)) {
-      return wait(
-        handOut,
-        DeferralReason.Wave,
-        'The device gave it back a moment ago; its turn is decided anew.',
-        about,
-      );
+      return wait(handOut, DeferralReason.Wave, 'It was given back a moment ago; its turn is decided anew.', about);
     }
     // The reply with it was lost, or the device broke off. It is out of service already.
     return { decision: allow(handOut, 'It was let in before and has not answered.', about) };
@@ -134,9 +130,9 @@ async function tryToAdmit(tables: AdmissionTables, handOut: ActivationHandOut): 
 const isFor = ({ rolloutId, direction }: StoredExecution, { parameters }: StoredCommand): boolean =>
   rolloutId === parameters['rolloutId'] && direction === (parameters['back'] === true ? 'back' : 'forward');
 
-/** Whether the device said "not now" after it was let in, and nobody has noted that yet. */
+/** Whether it was given back after it was let in, and nobody has noted that yet. */
 const wasGivenBack = ({ since }: StoredExecution, { history }: StoredCommand): boolean =>
-  history.some(({ status, source, at }) => status === CommandStatus.Deferred && source === 'device' && at > since);
+  history.some((change) => isGivenBack(change, since));
 
 /** Whose spares it takes: those that its plan was reckoned with, and that it gives back, if it still stands there. */
 function placeOf({ siteId, unitId, class: deviceClass }: StoredExecution, device: Device): SparesPlace | undefined {

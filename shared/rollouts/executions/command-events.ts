@@ -1,6 +1,7 @@
 import { CommandStatus, CommandType, isRolloutType, type StoredCommand } from '../../commands/command.ts';
 import type { GateDecision } from '../../commands/gates/gate.ts';
 import { interlockReason } from '../admission/admission.ts';
+import { isGivenBack } from '../admission/given-back.ts';
 import type { SafetyEvent } from '../gate/gate.ts';
 import { DeferralReason } from './deferral.ts';
 import { type Execution, type ExecutionEvent, FailureClass, isFinal } from './execution.ts';
@@ -107,9 +108,9 @@ function deferral(execution: Execution, command: StoredCommand, now: number): Ex
   const decision = command.decisions?.findLast(({ gate, reason }) => gate === last.source && reason === last.reason);
   const reason = deferralReason(last.source, last.reason ?? '', decision);
   if (execution.status.state === 'activating') {
-    // Only a word that the device said after it was let in gives the activation back; one from before comes late.
-    const after = last.source === 'device' && Date.parse(last.at) > Date.parse(execution.since);
-    return after ? { kind: 'given-back', reason, until: Math.max(until, now + 60_000) } : undefined;
+    return isGivenBack(last, execution.since)
+      ? { kind: 'given-back', reason, until: Math.max(until, now + 60_000) }
+      : undefined;
   }
   return until > now ? { kind: 'defer', reason, until } : undefined;
 }

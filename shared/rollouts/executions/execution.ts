@@ -89,7 +89,7 @@ export type ExecutionEvent =
   | { readonly kind: 'staged'; readonly sha256: string }
   | { readonly kind: 'arm' }
   | { readonly kind: 'activate'; readonly admission: Admitted }
-  /** The device was let in, has not begun, and says "not now". */
+  /** The device was let in and has not begun: it says "not now", or a brake kept the command back. */
   | { readonly kind: 'given-back'; readonly reason: DeferralReason; readonly until: number }
   | { readonly kind: 'installed' }
   | { readonly kind: 'verified' }

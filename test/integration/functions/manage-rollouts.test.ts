@@ -357,6 +357,10 @@ describe('The approval', () => {
     expect(await approve({ ...bob, authTime: 0 })).toMatchObject({ status: 401 });
     expect(await approve(hal)).toMatchObject({ status: 403 });
     expect(await approve(fresh('security', 'sue'))).toMatchObject({ status: 403 });
+    expect(await approve(ada)).toMatchObject({
+      status: 403,
+      body: { policyIds: ['patient-care-rollouts-need-biomed'] },
+    });
     expect(await approve(fresh('biomed', 'ben', [north]))).toMatchObject({ status: 403 });
     expect(await approve(bob, { digest: 'f'.repeat(64) })).toMatchObject({
       status: 409,

@@ -348,7 +348,8 @@ test('a request that is also about a device that stands nowhere is read by those
     class: 'tablet',
     ownership: 'organization',
   });
-  const deviceIds = [(await tablet()).id, nowhere.id];
+  const device = await tablet();
+  const deviceIds = [device.id, nowhere.id];
   const asked = await ask('createCommands', ada, {}, { type: 'wipe', deviceIds });
   expect(asked.status).toBe(202);
   const path = { approvalId: String(asked.body['id']) };
@@ -356,6 +357,13 @@ test('a request that is also about a device that stands nowhere is read by those
   expect((await ask('getApproval', ida, path)).status).toBe(403);
   expect((await call(handler, 'listApprovals', { caller: ida })).body['items']).toEqual([]);
   expect((await ask('getApproval', sue, path)).status).toBe(200);
+  // It is the organization's, which the site of the tablet lies in: it was not moved.
+  expect((await approve(sue, asked)).body['results']).toEqual(
+    expect.arrayContaining([
+      { deviceId: device.id, commandId: expect.any(String) },
+      { deviceId: nowhere.id, refused: expect.stringContaining('in use') },
+    ]),
+  );
 });
 
 describe('Limits', () => {

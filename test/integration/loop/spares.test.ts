@@ -136,8 +136,8 @@ async function startedRollout(unitId: string): Promise<string> {
   const read = async () => (await loop.api('GET', `/v1/rollouts/${id}`)).body as { state: string; digest?: string };
   const { digest } = await eventually(read, ({ state }) => state === 'planned');
   await loop.api('POST', `/v1/rollouts/${id}/submit`);
-  const other = await loop.cloud.token('ben.admin', { mfa: true });
-  await loop.cloud.api('POST', `/v1/rollouts/${id}/approve`, { token: other, body: { digest } });
+  const bob = await loop.cloud.token('bob.biomed', { mfa: true });
+  await loop.cloud.api('POST', `/v1/rollouts/${id}/approve`, { token: bob, body: { digest } });
   expect(await loop.api('POST', `/v1/rollouts/${id}/start`)).toMatchObject({ status: 200 });
   return id;
 }

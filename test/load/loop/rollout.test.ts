@@ -49,7 +49,7 @@ test('wave by wave, never more of a unit than it can spare, to the new version e
   await network.made('POST', `/v1/rollouts/${id}/submit`);
   expect((await network.api('POST', `/v1/rollouts/${id}/approve`, { digest })).status).toBe(403);
   expect((await network.api('POST', `/v1/rollouts/${id}/start`)).status).toBe(409);
-  await network.made('POST', `/v1/rollouts/${id}/approve`, { digest }, 'ben.admin');
+  await network.made('POST', `/v1/rollouts/${id}/approve`, { digest }, 'bob.biomed');
   await network.made('POST', `/v1/rollouts/${id}/start`);
   // Sent twice, started once.
   await network.made('POST', `/v1/rollouts/${id}/start`);
@@ -111,7 +111,7 @@ test('wave by wave, never more of a unit than it can spare, to the new version e
   ]);
   const story = timeline.map(({ words }) => words).join('\n');
   expect(story).toContain('user:ada.admin tried ApproveRollout and was refused');
-  expect(story).toContain('user:ben.admin approved the plan. It is now scheduled.');
+  expect(story).toContain('user:bob.biomed approved the plan. It is now scheduled.');
   expect(story).toMatch(/Wave "One unit" is baking until \d{4}-\d\d-\d\dT/);
   expect(story).toContain(
     'Wave "One unit" is promoted: 0 of 4 devices failed: 50 % is excluded. Wave "One site" is admitting.',

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Brake } from '../../../../shared/brake/brake.ts';
 import type { StoredCommand } from '../../../../shared/commands/command.ts';
 import { listStoredCommands } from '../../../../shared/commands/store.ts';
 import { queueCommand } from '../../../../shared/commands/writer.ts';
@@ -34,13 +35,18 @@ async function ward(count: number, keep?: number, deviceClass: DeviceClass = Dev
   return { pumps: enrolled as [Device, Device, ...Device[]], place, away };
 }
 
-async function checkIn(device: Device, now: number, more: Partial<CheckInMessage> = {}) {
+async function checkIn(
+  device: Device,
+  now: number,
+  more: Partial<CheckInMessage> = {},
+  means = gateMeans(devices.directory, () => now),
+) {
   const clinical = { state: 'idle' as const, at: new Date(now).toISOString() };
   const posture = { battery: { percent: 90, charging: true } };
   const outcome = await serveCheckIn(
     devices.table,
     { caller: callerFor(device), message: message(now, { clinical, posture, ...more }), receivedAt: now },
-    { now: () => now, random: () => 0, ...gateMeans(devices.directory, () => now) },
+    { now: () => now, random: () => 0, ...means },
   );
   if ('refusal' in outcome) throw new Error(`refused: ${outcome.refusal}`);
   return outcome.reply.commands.map(({ type }) => type);
@@ -78,6 +84,32 @@ describe('a single command that takes a device away takes a spare of its unit (R
     expect(await away(start + 2 * minute)).toEqual([]);
     expect(await checkIn(second, start + 3 * minute)).toEqual(['restart']);
     expect(await away(start + 3 * minute)).toEqual([second.id]);
+  });
+
+  test('one that a brake keeps back at the last look gives its spare back, unless another reply has carried it', async () => {
+    const { pumps, away } = await ward(2, 1);
+    const [pump] = pumps;
+    await queue(devices.table, pump, restart);
+    const pulledAt = new Date(start).toISOString();
+    const pulled = { scope: 'network', reason: 'x', pulledBy: 'user:hal', pulledAt, version: 1 } as const;
+    const means = gateMeans(devices.directory, () => start);
+    const looks: Brake[][] = [[], [pulled]];
+    const meanwhile = { ...means, readBrakes: async () => looks.shift() ?? [] };
+    expect(await checkIn(pump, start, {}, meanwhile)).toEqual([]);
+    expect(await commandOf(pump)).toMatchObject({ status: 'deferred' });
+    expect(await away(start)).toEqual([]);
+
+    // Both read the queue before the other wrote; the first to write hands it out, the other one leaves it alone.
+    let first = true;
+    const overtaken = async () => {
+      if (!first) return [pulled];
+      first = false;
+      expect(await checkIn(pump, start)).toEqual(['restart']);
+      return [];
+    };
+    expect(await checkIn(pump, start, {}, { ...means, readBrakes: overtaken })).toEqual([]);
+    expect(await commandOf(pump)).toMatchObject({ status: 'delivered' });
+    expect(await away(start)).toEqual([pump.id]);
   });
 
   test('of twelve at once exactly as many go as the unit can spare', async () => {

@@ -32,6 +32,12 @@ describe('assertReadable', () => {
     expect(problemOf({ user: '\u0007' }, 'query')?.['errors']).toMatchObject([{ pointer: 'query/user' }]);
   });
 
+  test('names no more than 20 places, whatever was sent', () => {
+    expect(problemOf({ list: new Array(10_000).fill('\u0007') })?.['errors']).toHaveLength(20);
+    const keys = Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`\u0007${n}`, n]));
+    expect(problemOf(keys)?.['errors']).toHaveLength(20);
+  });
+
   test('says so when it is nested too deeply, however deep', () => {
     const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
     expect(problemOf(nested(32))).toBeUndefined();

@@ -233,6 +233,17 @@ describe('The shipped policies', () => {
     expect([approves('help-desk', tablet), approves('auditor', tablet)]).toEqual([false, false]);
   });
 
+  test('let biomedical engineering alone enrol what is a pump, whatever it runs on', () => {
+    const token = (more: object) => tokenResource({ id: 't-1', siteId: 's-1', platform: 'linux', ...more });
+    const who = (more: object) =>
+      ['administrator', 'biomed', 'site-it', 'security', 'help-desk'].filter((role) =>
+        may(callerWith(role, { sites: ['s-1'] }), 'CreateEnrollmentToken', token(more)),
+      );
+    expect(who({ class: 'infusion-pump' })).toEqual(['administrator', 'biomed']);
+    expect(who({ class: 'workstation' })).toEqual(['administrator', 'site-it']);
+    expect(who({})).toEqual(['administrator', 'site-it']);
+  });
+
   describe('on rollouts', () => {
     const pumps = rolloutResource({ id: 'ro-1', siteIds: ['s-1', 's-2'], classes: ['infusion-pump', 'other'] });
     const tablets = rolloutResource({ id: 'ro-2', siteIds: ['s-1', 's-2'], classes: ['tablet'] });
@@ -273,7 +284,10 @@ describe('The shipped policies', () => {
       expect(allowed(at('biomed', both), 'ApproveRollout')).toEqual(['pumps', 'mixed']);
       expect(allowed(at('site-it', both), 'ApproveRollout')).toEqual(['tablets']);
       expect(allowed(at('security', ['*']), 'ApproveRollout')).toEqual(['tablets']);
-      expect(allowed(at('administrator', ['*']), 'ApproveRollout')).toEqual(Object.keys(rollouts));
+      expect(allowed(at('biomed', ['*']), 'ApproveRollout')).toEqual(['pumps', 'mixed', 'network']);
+      for (const sites of [both, ['*']]) {
+        expect([sites, allowed(at('administrator', sites), 'ApproveRollout')]).toEqual([sites, ['tablets']]);
+      }
       expect(allowed(at('biomed', ['s-1']), 'ApproveRollout')).toEqual([]);
       expect(allowed(at('help-desk', ['*']), 'ApproveRollout')).toEqual([]);
     });

@@ -123,6 +123,9 @@ describe('readCsv', () => {
   });
 
   test('puts a cell that is broken over lines on one', async () => {
+    // Any number of blanks takes no longer than as many letters.
+    const blanks = ' '.repeat(8_000);
+    expect((await csv(`serial,name\nA1,x${blanks}y\n`, 4_096)).rows).toEqual([{ serial: 'A1', name: `x${blanks}y` }]);
     expect((await csv('serial,name\nA1,"Cart\n  by the\r\ndoor"\n')).rows).toEqual([
       { serial: 'A1', name: 'Cart by the door' },
     ]);

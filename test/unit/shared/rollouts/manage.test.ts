@@ -1,12 +1,5 @@
 import { ProblemError } from '../../../../shared/http/problem.ts';
-import {
-  assertBaked,
-  assertPlanned,
-  type Deed,
-  newRolloutId,
-  planningOf,
-  refusalOf,
-} from '../../../../shared/rollouts/manage.ts';
+import { assertBaked, assertPlanned, type Deed, planningOf, refusalOf } from '../../../../shared/rollouts/manage.ts';
 import { advanceRollout, type RolloutEvent, type RolloutState } from '../../../../shared/rollouts/rollout.ts';
 import { wordsOf } from '../../../../shared/rollouts/view.ts';
 import { rolloutBegin, storedRollout } from '../../../support/rollouts.ts';
@@ -49,15 +42,6 @@ describe('refusalOf', () => {
     expect(refusal('paused', { kind: 'resume' }, { stopped: 'Three failed.' })).toContain(
       'It was stopped: Three failed.',
     );
-  });
-});
-
-describe('newRolloutId', () => {
-  test('is the same for the same key of the same person, and never otherwise', () => {
-    expect(newRolloutId('user:ada', 'k', now)).toBe(newRolloutId('user:ada', 'k', now + 1));
-    expect(newRolloutId('user:ada', 'k', now)).not.toBe(newRolloutId('user:bea', 'k', now));
-    expect(newRolloutId('user:ada', undefined, now)).not.toBe(newRolloutId('user:ada', undefined, now));
-    for (const key of ['k', undefined]) expect(newRolloutId('user:ada', key, now)).toMatch(/^ro-[0-9a-z]{26}$/);
   });
 });
 

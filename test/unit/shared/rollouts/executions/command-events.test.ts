@@ -174,7 +174,7 @@ describe('eventFor an activation', () => {
     expect(eventFor(armed, activation({ ...stored, at: at(-59 * minute) }), now)).toMatchObject({ reason: 'in-use' });
   });
 
-  test('a device that was let in and says "not now" gives it back; a word from before does not', () => {
+  test('a device that was let in and says "not now" gives it back, and so does a brake; a word from before does not', () => {
     const word = (time: string, source = 'device') =>
       eventFor(
         activating,
@@ -185,6 +185,8 @@ describe('eventFor an activation', () => {
     expect(word(at(-30 * minute))).toBeUndefined();
     expect(word(at(-31 * minute))).toBeUndefined();
     expect(word(at(-29 * minute), 'interlock')).toBeUndefined();
+    expect(word(at(-29 * minute), 'brake')).toEqual({ kind: 'given-back', reason: 'brake', until: now + minute });
+    expect(word(at(-30 * minute), 'brake')).toBeUndefined();
     const event = word(at(-29 * minute));
     if (event === undefined) throw new Error();
     const outcome = advance({ ...activating, activatedAt: at(-30 * minute) }, event, activating.version, now);
