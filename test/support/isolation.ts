@@ -1,4 +1,5 @@
 import { examples } from '../../shared/api/examples.ts';
+import { DeviceClass } from '../../shared/devices/device.ts';
 import { type Operation, routes } from '../../shared/http/routes.ts';
 import type { LocalCloud } from './local-cloud.ts';
 
@@ -107,9 +108,10 @@ const attempts = (site: string, unit: string, device: string, digest: string): R
   describeApi: { ends: Open },
 });
 
+/** For tablets: an administrator could approve it, if it were at a site of theirs. */
 const rolloutFor = (siteId: string) => ({
   ...examples.RolloutInput,
-  selection: { ...examples.RolloutInput.selection, siteIds: [siteId] },
+  selection: { ...examples.RolloutInput.selection, classes: [DeviceClass.Tablet], siteIds: [siteId] },
 });
 
 /**

@@ -5,7 +5,7 @@ import { demoFleet } from '../../../../local/demo/fleet.ts';
 import type { FleetOptions, FleetProgress } from '../../../../local/devices/fleet.ts';
 import { type RunningFleet, startFleet } from '../../../../local/devices/start.ts';
 import { deviceIdOf } from '../../../../shared/devices/device.ts';
-import { startService, type TestService } from '../../agent/service.ts';
+import { startService, type TestService } from '../../../support/agent-service.ts';
 
 const devices = demoFleet(40, 1).map(({ profile }) => profile);
 const commandId = (n: number): string => `5-01J0000000000000000000000${n}`;

@@ -4,7 +4,7 @@ import { demoFleet } from '../../../../local/demo/fleet.ts';
 import { demoSites } from '../../../../local/demo/network.ts';
 import { homeSite } from '../../../../local/identity/users.ts';
 import { deviceIdOf } from '../../../../shared/devices/device.ts';
-import { runAgent } from '../../../integration/agent/program.ts';
+import { runAgent } from '../../../support/agent-program.ts';
 import { type LocalCloud, startLocalCloud } from '../../../support/local-cloud.ts';
 
 /**

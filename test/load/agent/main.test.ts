@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deviceIdOf } from '../../../shared/devices/device.ts';
 import { parseCertificateRequest } from '../../../shared/enrollment/csr.ts';
-import { type AgentRun, runAgent } from './program.ts';
-import { startService, type TestService } from './service.ts';
+import { type AgentRun, runAgent } from '../../support/agent-program.ts';
+import { startService, type TestService } from '../../support/agent-service.ts';
 
 const serial = 'AGENT-TEST-1';
 const deviceId = deviceIdOf(serial);
@@ -78,7 +78,7 @@ test('enrols over EST, reports inventory and posture over MQTT, carries out comm
   expect(await agent('--once', '--channel', 'https').ended).toBe(0);
   expect(service.checkIns.at(-1)?.channel).toBe('https');
   expect(service.issued).toHaveLength(1);
-}, 120_000);
+}, 300_000);
 
 test('a command is carried out once, though the reply to its result was lost and the agent was killed', async () => {
   const first = agent(...enrolment());
@@ -94,7 +94,7 @@ test('a command is carried out once, though the reply to its result was lost and
 
   expect(service.results).toHaveLength(2);
   expect(service.results[1]).toEqual(service.results[0]);
-}, 120_000);
+}, 300_000);
 
 test('rotates its certificate on command and reports that under the new one', async () => {
   const run = agent(...enrolment());
@@ -107,7 +107,7 @@ test('rotates its certificate on command and reports that under the new one', as
   expect(service.checkIns.at(-1)?.serial).toBe(service.issued[1]);
   run.child.kill('SIGTERM');
   expect(await run.ended).toBe(0);
-}, 120_000);
+}, 300_000);
 
 test('renews a certificate that is past two thirds of its life', async () => {
   service.certificateAge = 3 * service.certificateSeconds;
@@ -119,7 +119,7 @@ test('renews a certificate that is past two thirds of its life', async () => {
   expect(service.checkIns.map(({ serial: certificate }) => certificate)).toEqual(service.issued);
   run.child.kill('SIGTERM');
   expect(await run.ended).toBe(0);
-}, 120_000);
+}, 300_000);
 
 test('an enrolment whose answer was lost is asked for again with the same key: the token is not used up by it', async () => {
   service.loseEnrolments(1);
@@ -132,14 +132,14 @@ test('an enrolment whose answer was lost is asked for again with the same key: t
   expect(keys).toHaveLength(2);
   expect(keys[1]).toBe(keys[0]);
   expect(readdirSync(state)).not.toContain('enrolment-key.pem');
-}, 120_000);
+}, 300_000);
 
 test('a refused token ends the program with what the server said, without the token', async () => {
   const run = agent(...enrolment(), '--token', 'wle_wrong');
   expect(await run.ended).toBe(1);
   expect(run.output()).toContain('simpleenroll was answered with 401: the token is not valid');
   expect(run.output()).not.toContain('wle_wrong');
-}, 120_000);
+}, 300_000);
 
 test('a server that is not trusted, and one that is not there, are named with what can be done', async () => {
   const untrusted = agent(...enrolment().slice(0, -2), '--once');
@@ -157,4 +157,4 @@ test('a mistake on the command line ends with 2 and says what to do', async () =
   const run = agent('--once');
   expect(await run.ended).toBe(2);
   expect(run.output()).toContain('give --enroll URL and --token TOKEN');
-}, 120_000);
+}, 300_000);

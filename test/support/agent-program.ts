@@ -12,7 +12,7 @@ export interface AgentRun {
 
 /** Starts `agent/main.ts` with this Node.js, in a folder if it matters. */
 export function runAgent(args: readonly string[], cwd?: string): AgentRun {
-  const main = fileURLToPath(new URL('../../../agent/main.ts', import.meta.url));
+  const main = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),

@@ -13,8 +13,8 @@ import {
   X509Certificates,
 } from '@peculiar/x509';
 import { Aedes } from 'aedes';
-import { deviceIdOf } from '../../../shared/devices/device.ts';
-import type { CheckInMessage, CommandResult } from '../../../shared/protocols/agent/messages.ts';
+import { deviceIdOf } from '../../shared/devices/device.ts';
+import type { CheckInMessage, CommandResult } from '../../shared/protocols/agent/messages.ts';
 
 /** A command that the test has queued. */
 export interface QueuedCommand {
