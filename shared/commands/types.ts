@@ -161,7 +161,7 @@ export const BulkOrder = v.variant(
       v.array(v.pipe(v.string(), v.regex(/^d-[0-9a-z]{24}$/, 'must be the id of a device'))),
       v.minLength(1),
       v.maxLength(largestRequest),
-      v.description('None twice'),
+      v.description('Must not repeat a device'),
     ),
   }),
 );
