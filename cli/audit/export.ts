@@ -64,7 +64,7 @@ export async function auditExport(args: readonly string[]): Promise<number> {
     for (const { key, content } of page.items) {
       // A server must not choose where on this machine it writes.
       if (archiveName(key) === undefined)
-        throw new Error(`The API sent a file with an unexpected name: ${JSON.stringify(key)}`);
+        throw new Error(`The API sent a file with an unknown name: ${JSON.stringify(key)}`);
       const file = join(out, key);
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, content);
