@@ -56,7 +56,7 @@ export const commandOperations = {
   createCommand: {
     summary: 'Queue a command',
     description:
-      'Each type has its own permission. A command equal to one still open is not queued again; the open one is returned. `wipe` and `install-update` require a multi-factor sign-in within the last 15 minutes and wait for a second person. In an emergency, `breakGlass` skips the second person, and another person reviews it afterwards.',
+      'Each type has its own permission. A command equal to one still open is not queued again; the open one is returned. `wipe` and `install-update` require a multi-factor sign-in within the last 15 minutes and wait for a second person. In an emergency, `breakGlass` skips the second person, the limit of the type and most of the interlock (docs/safety.md, R12); another person reviews it afterwards.',
     tag,
     body: CommandOrder,
     idempotencyKey: true,
