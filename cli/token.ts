@@ -38,7 +38,7 @@ function readUser(): { name: string; mfa: boolean } {
     });
     if (values.help) {
       console.log(
-        `${usage}\n\nPrints an access token of the local OpenID provider; --mfa: with a second factor, just now.`,
+        `${usage}\n\nPrints an access token from the local OpenID provider, for use in $(...).\n\n  --user NAME  the demo user to sign in as\n  --mfa        sign in with a second factor`,
       );
       process.exit(0);
     }

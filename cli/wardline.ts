@@ -5,11 +5,11 @@ import { rolloutWatch } from './rollout/watch.ts';
 
 const helpText = `Usage: npm run -s wardline -- <command>
 
-  audit export   copy the audit archive into a folder
-  audit verify   prove, offline, that nothing in such a folder was changed, left out or moved
-  rollout watch  see how a rollout goes on: waves, gates, devices that wait, timeline
+  audit export   export the audit archive to a folder
+  audit verify   prove offline that no record in an export was changed, removed or moved
+  rollout watch  follow a rollout: waves, gates, waiting devices, timeline
 
-Each command has its own --help.`;
+Run a command with --help for its options.`;
 
 /** The commands, by the words that name them. Each returns the exit code. */
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number> | number>> = {

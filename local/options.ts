@@ -26,18 +26,18 @@ const SEE_HELP = 'See npm start -- --help.';
 /** What `--help` prints. */
 export const helpText = `Usage: npm start -- [flags]
 
-Runs Wardline on this machine: synthesizes the CDK app and executes its templates, no AWS account needed.
+Runs Wardline on this machine: synthesizes the CDK app and runs its templates. Needs no AWS account.
 
-  --empty        no demo data and no simulated devices
-  --devices N    how many simulated devices (default 200)
-  --data DIR     keep state in DIR across restarts (default: in memory)
-  --port N       first of the seven ports used (default 4800; 0: any free ones)
-  --trace FILE   append one JSON line for each AWS call to FILE
-  --faults FILE  misbehave as the fault plan in FILE says (docs/local-cloud.md)
-  --speed N      run the cloud's clock N times as fast as the wall clock (default 1)
+  --empty        start without demo data and simulated devices
+  --devices N    number of simulated devices (default 200)
+  --data DIR     keep state in DIR across restarts (default: in memory only)
+  --port N       first of seven consecutive ports (default 4800; 0 for any free ones)
+  --trace FILE   append each AWS call to FILE as a line of JSON
+  --faults FILE  inject the faults of the plan in FILE (docs/local-cloud.md)
+  --speed N      run the cloud's clock N times faster than real time (default 1)
   --help         show this
 
-Addresses are written to .wardline/local.json, what functions print to .wardline/logs.`;
+Addresses are written to .wardline/local.json, function logs to .wardline/logs.`;
 
 /** Reads the command line. Throws `OptionError`. */
 export function readOptions(args: readonly string[]): MainOptions | 'help' {

@@ -9,13 +9,18 @@ import { parsed, UsageError } from '../client/usage.ts';
 
 const help = `Usage: npm run -s wardline -- audit export --from DAY --out DIR [--to DAY] [--site ID] [--api URL]
 
-Copies the audit archive from DAY to DAY (UTC, YYYY-MM-DD; --to is today when left out) into DIR, through the
-management API. Needs the role auditor or administrator; with --site the role at that site is enough.
+Exports the audit archive to a folder, through the management API. Requires the role auditor or administrator; with
+--site, the role at that site is enough.
 
-  WARDLINE_TOKEN   access token of your OpenID provider (locally: npm run -s token -- --user NAME)
-  --api URL        address of the API, or WARDLINE_API; a local cloud that runs in this folder is found by itself
+  --from DAY   first day (UTC, YYYY-MM-DD)
+  --to DAY     last day (default: today)
+  --out DIR    folder to write to
+  --site ID    only this site
+  --api URL    address of the API (default: $WARDLINE_API, else the local cloud running in this folder)
+  --help       show this
 
-Then prove it: npm run -s wardline -- audit verify DIR`;
+Set WARDLINE_TOKEN to an access token of your OpenID provider (locally: npm run -s token -- --user NAME).
+To verify the export: npm run -s wardline -- audit verify DIR`;
 
 const Page = v.object({
   items: v.array(v.object({ key: v.string(), content: v.string() })),
@@ -59,7 +64,7 @@ export async function auditExport(args: readonly string[]): Promise<number> {
     for (const { key, content } of page.items) {
       // A server must not choose where on this machine it writes.
       if (archiveName(key) === undefined)
-        throw new Error(`The API sent a file of an unknown name: ${JSON.stringify(key)}`);
+        throw new Error(`The API sent a file with an unknown name: ${JSON.stringify(key)}`);
       const file = join(out, key);
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, content);
@@ -67,6 +72,6 @@ export async function auditExport(args: readonly string[]): Promise<number> {
     }
     cursor = page.next;
   } while (cursor !== undefined);
-  console.log(`${files} files of the audit archive from ${from} to ${to} are in ${out}.`);
+  console.log(`Exported ${files} files of the audit archive, ${from} to ${to}, to ${out}.`);
   return 0;
 }

@@ -7,15 +7,16 @@ import { parsed, UsageError } from '../client/usage.ts';
 
 const help = `Usage: npm run -s wardline -- audit verify DIR [--key FILE] [--from DAY] [--to DAY] [--site ID]
 
-Verifies a copy of the audit archive (of audit export, or of the bucket itself) without any network: that no record
-was changed, left out, added, moved or doubled, and that the signed digest of each day says the same.
+Verifies a copy of the audit archive (from audit export, or of the bucket itself) offline: no record was changed,
+removed, added, moved or duplicated, and the signed digest of each day matches.
 
-  --key FILE    the public key (PEM) that you hold. Without it the key in DIR is taken, which shows what was changed,
-                not who signed: compare its fingerprint
-  --from, --to  days (UTC) that must be proved. Without them the archive may begin late or end early unseen
-  --site ID     DIR is a copy of this site alone
+  --key FILE    your copy of the public key (PEM). Without it the key in DIR is used, which detects changes but
+                does not prove who signed: compare its fingerprint with yours
+  --from, --to  days (UTC, YYYY-MM-DD) that must be covered. Without them, records missing at either end go unnoticed
+  --site ID     DIR holds only this site
+  --help        show this
 
-Exit code 0: nothing is wrong. 1: something is, and where. 2: the command line is not understood.`;
+Exit code: 0 if the archive is sound, 1 if not (each problem is listed), 2 if the command line is invalid.`;
 
 /** `wardline audit verify`. */
 export function auditVerify(args: readonly string[]): number {
@@ -74,7 +75,7 @@ function summary({ problems, records, chains, attested, open, keys }: Verificati
   return [
     `Sound: ${size}.`,
     attested === undefined
-      ? 'No day has a signed digest yet: that nothing is missing at an end is not proved.'
+      ? 'No day has a signed digest yet, so records missing at either end would go unnoticed.'
       : `Proved from ${attested.from} to ${attested.to}, signed with the key ${signed}${ownKey ? ', yours' : ', which is the one in the archive: compare it with yours'}.`,
     ...(open.length === 0 ? [] : [`Not closed and signed yet: ${open.join(', ')}.`]),
   ].join('\n');

@@ -16,7 +16,7 @@ export class ApiError extends Error {
 /** The management API could not be reached, or something else is at its address. */
 export class ApiUnreachable extends Error {
   constructor(origin: string, why: string) {
-    super(`${origin} ${why}. Is the address right, and does the API run?`);
+    super(`${origin} ${why}. Is the address right, and is the API running?`);
     this.name = 'ApiUnreachable';
   }
 }

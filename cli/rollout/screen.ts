@@ -19,7 +19,7 @@ const waits = ['queued', 'deferred', 'staged', 'armed'];
 
 /**
  * The rollout as lines for a terminal of this width: a bar for each wave, what its gate has seen, who waits for what,
- * and what happened last. `#` came through, `!` failed, `>` being installed, `~` waits, `.` not begun.
+ * and what happened last. `#` succeeded, `!` failed, `>` installing, `~` waiting, `.` not started.
  */
 export function screen({ rollout, waiting, timeline }: Watched, columns: number): string[] {
   const { definition, id, state, since, words, waves, counts, back } = rollout;
@@ -32,8 +32,8 @@ export function screen({ rollout, waiting, timeline }: Watched, columns: number)
     '',
     ...waves.flatMap((wave, index) => waveLines(wave, index, widest)),
     '',
-    ...(back === undefined ? [] : [`On their way back: ${listOf(back.states) || 'nobody yet'}`, '']),
-    `Waiting: ${listOf({ ...onTheirWay(counts.states), ...counts.waiting }) || 'nobody'}`,
+    ...(back === undefined ? [] : [`Rolling back: ${listOf(back.states) || 'none yet'}`, '']),
+    `Waiting: ${listOf({ ...onTheirWay(counts.states), ...counts.waiting }) || 'none'}`,
     ...waiting.map(
       (device) => `  ${device.deviceId}${device.until === undefined ? '' : ` until ${device.until}`}: ${device.words}`,
     ),
@@ -61,8 +61,8 @@ function waveLines(wave: RolloutAnswer['waves'][number], index: number, widest: 
 function gateLine({ seen, missing, failuresToStop }: NonNullable<RolloutAnswer['waves'][number]['gate']>): string {
   const all = seen.success + seen.failure;
   const more = Math.max(missing.comeThrough, missing.report);
-  const needs = more === 0 ? 'enough is known' : `${more} more must come through without a failure`;
-  return `gate: ${seen.failure} of ${all} failed; ${needs}; ${failuresToStop} more failures stop it`;
+  const needs = more === 0 ? 'enough evidence' : `${more} more must come through without a failure`;
+  return `gate: ${seen.failure} of ${all} failed; ${needs}; ${failuresToStop} more ${failuresToStop === 1 ? 'failure stops' : 'failures stop'} it`;
 }
 
 /** Each kind gets its part; whoever is there at all is seen. */

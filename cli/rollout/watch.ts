@@ -8,16 +8,19 @@ import { screen, type Watched } from './screen.ts';
 
 const help = `Usage: npm run -s wardline -- rollout watch ID [--interval SECONDS] [--once] [--api URL]
 
-Shows how a rollout goes on: a bar for each wave, what its gate has seen and what it misses, which devices wait for
-what and until when, and what happened last. Ends when the rollout has ended; --once ends after one look.
+Follows a rollout until it ends: a bar for each wave, what its gate has seen and still needs, which devices wait for
+what and until when, and the latest events.
 
-  # came through   ! failed   > being installed   ~ waits   . not begun
+  # succeeded   ! failed   > installing   ~ waiting   . not started
 
-  WARDLINE_TOKEN   access token of your OpenID provider (locally: npm run -s token -- --user NAME)
-  --interval       seconds between two looks, 1 to 3600; 5 when left out
-  --api URL        address of the API, or WARDLINE_API; a local cloud that runs in this folder is found by itself
+  --interval SECONDS  time between updates, 1 to 3600 (default 5)
+  --once              show the current state and exit
+  --api URL           address of the API (default: $WARDLINE_API, else the local cloud running in this folder)
+  --help              show this
 
-Exit code 0 when it was completed, or with --once; 1 when it ended otherwise.`;
+Set WARDLINE_TOKEN to an access token of your OpenID provider (locally: npm run -s token -- --user NAME).
+
+Exit code: 0 if the rollout completed, or with --once; 1 if it ended any other way; 2 if the command line is invalid.`;
 
 /** Nothing happens by itself any more in these states. */
 const ends = ['completed', 'aborted', 'rolled-back', 'rollback-partial', 'rejected', 'expired', 'superseded'];

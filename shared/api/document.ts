@@ -10,20 +10,20 @@ type Members = Readonly<Record<string, unknown>>;
 
 const tags: Readonly<Record<string, string>> = {
   Places:
-    'Sites (hospitals, clinics) and their care units. Devices are placed in them, permissions are limited to them.',
-  Enrollment: 'Tokens that let devices enrol over EST (RFC 7030).',
+    'Sites (hospitals, clinics) and their care units. Devices are placed in them; permissions are scoped to them.',
+  Enrollment: 'Tokens that let devices enroll over EST (RFC 7030).',
   Devices: 'The devices of the network: pre-registered, enrolled, revoked.',
-  Imports: 'Pre-registration of whole lists, thousands of rows at a time.',
-  Commands: 'What devices are asked to do, and what became of it.',
-  Approvals: 'What waits for a second person. Destructive commands are done by two.',
-  Reviews: 'What one person did alone in an emergency, for another one to look at within 72 hours.',
-  Limits: 'To how many devices something destructive may be done within an hour.',
+  Imports: 'Pre-register devices from a list, thousands of rows at a time.',
+  Commands: 'What devices are asked to do, and the results.',
+  Approvals: 'Requests that need a second person. Destructive actions take two people.',
+  Reviews: 'What one person did alone in an emergency (break-glass), for another to review within 72 hours.',
+  Limits: 'How many devices destructive or disruptive actions may reach within an hour.',
   Brake: 'Stops everything destructive or disruptive at once. One person pulls it, two release it.',
   'Clinical interlock':
-    'Whether a device is in use: signals of other systems, and what other rules would have decided.',
-  Rollouts: 'Updates that go to many devices in waves: prepared, approved by a second person, watched, stopped.',
-  Audit: 'Who changed what.',
-  Description: 'The API about itself.',
+    'Whether a device is in use: signals from other systems, and trials of other settings on past decisions.',
+  Rollouts: 'Update many devices in waves: plan, approve with a second person, watch, stop.',
+  Audit: 'Who did what, when, and by which policy.',
+  Description: 'The API itself.',
 };
 
 /**
@@ -49,12 +49,12 @@ export function openApiDocument(serverUrl: string): Members {
       description: [
         'Device management for hospitals.',
         '',
-        'Every request carries an access token of the configured OpenID provider as `Authorization: Bearer …`. What the',
-        'caller may do is decided by Cedar policies for each action and resource.',
+        'Send an access token of the configured OpenID provider with every request: `Authorization: Bearer …`. Cedar',
+        'policies decide, for each action and resource, what the caller may do.',
         '',
-        'Errors are problem documents (RFC 9457, `application/problem+json`) with a stable `type`; `errors` names each',
-        'value that is wrong by JSON Pointer. Lists are paged: pass `next` as `cursor` until there is none. Updates need',
-        '`If-Match` with the `ETag` that was read.',
+        'Errors are problem documents (RFC 9457, `application/problem+json`) with a stable `type`; `errors` points to each',
+        'invalid value by JSON Pointer. Lists are paged: pass `next` as `cursor` until it is absent. Where an operation',
+        'needs `If-Match`, send the `ETag` of the resource as last read.',
       ].join('\n'),
     },
     servers: [{ url: serverUrl }],
@@ -72,14 +72,17 @@ const problemSchema = {
   type: 'object',
   required: ['type', 'title', 'status'],
   properties: {
-    type: { type: 'string', format: 'uri-reference', description: 'Which kind of problem; stable' },
+    type: { type: 'string', format: 'uri-reference', description: 'Kind of problem; stable' },
     title: { type: 'string' },
     status: { type: 'integer' },
-    detail: { type: 'string', description: 'What happened, for the reader' },
-    instance: { type: 'string', description: 'Names this occurrence; the log has it under the request id in it' },
+    detail: { type: 'string', description: 'What went wrong, for people' },
+    instance: {
+      type: 'string',
+      description: 'Identifies this occurrence; find it in the logs by the request id it contains',
+    },
     errors: {
       type: 'array',
-      description: 'One entry for each value that is wrong',
+      description: 'One entry for each invalid value',
       items: {
         type: 'object',
         required: ['pointer', 'detail'],
@@ -90,7 +93,7 @@ const problemSchema = {
       },
     },
     policyIds: { type: 'array', items: { type: 'string' }, description: 'The policies that decided' },
-    reasons: { type: 'array', items: { type: 'string' }, description: 'Their reasons' },
+    reasons: { type: 'array', items: { type: 'string' }, description: 'Why they decided so' },
   },
 };
 
@@ -123,14 +126,14 @@ function pathParameters(path: string): Members[] {
 export const segments: Readonly<Record<string, string>> = {
   siteId: 'Id of a site, `s-…`',
   unitId: 'Id of a care unit of the site, `u-…`',
-  tokenId: 'Id of an enrolment token, `t-…`; not the token itself',
-  deviceId: 'Id of a device, `d-…`; it follows from the serial number',
+  tokenId: 'Id of an enrollment token, `t-…`; not the secret',
+  deviceId: 'Id of a device, `d-…`; derived from its serial number',
   importId: 'Id of an import, `i-…`',
   commandId: 'Id of a command of the device',
-  approvalId: 'Id of a request, `ap-…`',
+  approvalId: 'Id of an approval request, `ap-…`',
   reviewId: 'Id of a review, `rv-…`',
   rolloutId: 'Id of a rollout, `ro-…`',
-  kind: 'What the signal tells: `ehr-occupancy` or `session`',
+  kind: 'Kind of signal: `ehr-occupancy` or `session`',
 };
 
 function queryParameters({ query }: OperationSpec): Members[] {
@@ -151,7 +154,7 @@ const ifMatch = {
   name: 'If-Match',
   in: 'header',
   required: true,
-  description: 'The `ETag` that was read, or `*` to overwrite whatever is there',
+  description: 'The `ETag` of the resource as last read, or `*` to overwrite any version',
   schema: { type: 'string', pattern: '^(\\*|"[0-9]{1,15}")$' },
 };
 
@@ -159,7 +162,7 @@ const idempotencyKey = {
   name: 'Idempotency-Key',
   in: 'header',
   required: false,
-  description: 'Chosen by the client; the same key within 24 hours gives the same result',
+  description: 'A key chosen by the client; repeating it within 24 hours returns the same result',
   schema: { type: 'string', pattern: idempotencyKeyForm.source },
 };
 
@@ -188,8 +191,8 @@ function answersOf({ answer, also = [] }: OperationSpec): Members {
 function answerOf(answer: AnswerSpec): Members {
   const header = (description: string) => ({ description, schema: { type: 'string' } });
   const headers = {
-    ...(answer.etag ? { ETag: header('For `If-Match` of the next change') } : {}),
-    ...(answer.location ? { Location: header('Where the new resource is') } : {}),
+    ...(answer.etag ? { ETag: header('Version of the resource, for `If-Match`') } : {}),
+    ...(answer.location ? { Location: header('Path of the new resource') } : {}),
   };
   const schema = answer.schema === undefined ? { type: 'object' } : schemaOf(answer.schema, 'output');
   return {

@@ -26,8 +26,8 @@ export const operations: Readonly<Record<Operation, OperationSpec>> = {
   ...rolloutOperations,
   ...auditOperations,
   describeApi: {
-    summary: 'This description',
+    summary: 'Get the OpenAPI document',
     tag: 'Description',
-    answer: { status: 200, description: 'OpenAPI 3.1', mediaType: 'application/json' },
+    answer: { status: 200, description: 'The OpenAPI 3.1 document of this API', mediaType: 'application/json' },
   },
 };

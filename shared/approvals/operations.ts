@@ -10,7 +10,7 @@ const remark = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(500));
 export const DeviceResult = v.object({
   deviceId: v.string(),
   commandId: v.optional(v.string()),
-  refused: v.optional(v.pipe(v.string(), v.description('Why it was not done for this device'))),
+  refused: v.optional(v.pipe(v.string(), v.description('Why it was refused for this device'))),
 });
 
 /** A request that needs a second person, as the API shows it. */
@@ -25,9 +25,9 @@ export const ApprovalView = v.object({
   reason: v.optional(v.string()),
   hash: v.pipe(
     v.string(),
-    v.description('SHA-256 over who asks for what, for which devices, until when. Send it when you approve'),
+    v.description('SHA-256 of who requests what, for which devices, until when. Send it to approve'),
   ),
-  needs: v.pipe(v.string(), v.description('Who can be the second person')),
+  needs: v.pipe(v.string(), v.description('Who can approve')),
   requestedBy: v.string(),
   requestedAt: time,
   expiresAt: time,
@@ -42,8 +42,9 @@ const decided = (description: string) => ({ status: 200, description, schema: Ap
 /** The operations on approvals. */
 export const approvalOperations = {
   listApprovals: {
-    summary: 'List requests that need, or needed, a second person',
-    description: 'The newest first. Only those whose sites the caller may read; a page can hold fewer than `limit`.',
+    summary: 'List approval requests',
+    description:
+      'Pending and decided, newest first. Only requests whose sites the caller may read; a page may hold fewer than `limit` and still have a `next`.',
     tag,
     query: v.strictObject({
       ...pageEntries,
@@ -52,29 +53,30 @@ export const approvalOperations = {
     answer: { status: 200, description: 'A page of requests', schema: pageOf(ApprovalView) },
   },
   getApproval: {
-    summary: 'Read a request with exactly what it asks for',
+    summary: 'Get an approval request',
+    description: 'Shows exactly what would be done, and to which devices.',
     tag,
     answer: decided('The request'),
   },
   approveRequest: {
-    summary: 'Be the second person',
+    summary: 'Approve a request',
     description:
-      'Not the one who asked, with a sign-in with a second factor within the last 15 minutes and a role that fits every device. `hash` must be the one of the request that you looked at. What was asked for is done at once, through all other gates; `results` says what became of each device. Sending it again goes on where it stopped.',
+      'The approver must not be the requester, and needs a multi-factor sign-in within the last 15 minutes and a role that covers every device. `hash` must match the request that was reviewed. The request is carried out at once, through all other gates; `results` gives the outcome for each device. Repeating the call resumes one that was interrupted.',
     tag,
     body: v.strictObject({ hash: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'must be the hash of the request')) }),
-    answer: decided('Approved, and done as far as the other gates let it'),
+    answer: decided('Approved, and carried out as far as the other gates allow'),
     problems: [409],
   },
   denyRequest: {
     summary: 'Deny a request',
-    description: 'Whoever may cancel a command of these devices may deny. Denying twice changes nothing.',
+    description: 'Anyone who may cancel commands of these devices may deny. Idempotent.',
     tag,
     body: v.strictObject({ remark }),
     answer: decided('Denied'),
     problems: [409],
   },
   withdrawRequest: {
-    summary: 'Take back a request of your own',
+    summary: 'Withdraw your own request',
     tag,
     answer: decided('Withdrawn'),
     problems: [409],

@@ -8,11 +8,12 @@ import { AuditRecordSchema } from './view.ts';
 /** Reading an audit trail is the same wherever it lies. */
 export const auditSpec = (what: string) =>
   ({
-    summary: `Audit trail of a ${what}, newest first`,
-    description: `Who changed what, when, by which policy; attempts that were denied or refused are in it too. Needs \`ReadAudit\`.`,
+    summary: `List the audit trail of a ${what}`,
+    description:
+      'Newest first. Who changed what, when, and by which policy, including attempts that were denied or refused. Requires `ReadAudit`.',
     tag: 'Audit',
     query: PageQuery,
-    answer: { status: 200, description: 'A page of the trail', schema: pageOf(AuditRecordSchema) },
+    answer: { status: 200, description: 'A page of audit records', schema: pageOf(AuditRecordSchema) },
   }) as const satisfies OperationSpec<undefined, { limit: number; cursor?: string | undefined }>;
 
 const tag = 'Audit';
@@ -34,7 +35,9 @@ const site = v.optional(
   v.pipe(
     v.string(),
     v.regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,79}$/, 'is not an id'),
-    v.description('Only this site, or `organization` for what has no site. Needed by whoever may not read everywhere'),
+    v.description(
+      'Only this site, or `organization` for records without a site. Required unless the caller may read every site',
+    ),
   ),
 );
 
@@ -45,7 +48,7 @@ const ArchivedRecord = v.looseObject({
   ...AuditRecordSchema.entries,
   archived: v.object({
     chain: v.pipe(v.string(), v.description('`<UTC day>/<site or organization>`')),
-    sequence: v.pipe(v.number(), v.description('Its place in the chain, from 1')),
+    sequence: v.pipe(v.number(), v.description('Position in the chain, from 1')),
   }),
 });
 
@@ -54,25 +57,25 @@ export const auditOperations = {
   searchAudit: {
     summary: 'Search the audit archive',
     description:
-      'Records by the day on which they were archived (seconds after they were written), oldest first within a site. A page can hold fewer records than `limit`, even none, and still have a `next`: go on until there is none. Needs `ReadAudit`.',
+      'Records by the day they were archived (seconds after they were written), oldest first within a site. A page may hold fewer records than `limit`, even none, and still have a `next`: continue until it is absent. Requires `ReadAudit`.',
     tag,
     query: v.strictObject({
       ...pageEntries,
-      from: day('First day; six days before `to` when left out'),
-      to: day('Last day; today when left out'),
+      from: day('First day; default six days before `to`'),
+      to: day('Last day; default today'),
       site,
-      device: compared('Only what is about the device with this id'),
-      resource: compared('Only what is about this, as `<kind>/<id>`'),
-      actor: compared('Only what this one did, e.g. `user:<sub>`'),
+      device: compared('Only records about the device with this id'),
+      resource: compared('Only records about this resource, `<kind>/<id>`'),
+      actor: compared('Only actions of this actor, e.g. `user:<sub>`'),
       action: compared('Only this action, e.g. `WipeDevice`'),
       outcome: v.optional(v.picklist(Object.values(AuditOutcome))),
     }),
     answer: { status: 200, description: 'A page of records', schema: pageOf(ArchivedRecord) },
   },
   exportAudit: {
-    summary: 'Copy the audit archive',
+    summary: 'Export the audit archive',
     description:
-      'The files of the archive, in pages, from which `wardline audit verify` proves without any access to the system that no record was changed, left out or moved. `wardline audit export` writes them to a folder. Needs `ReadAudit`; that somebody took a copy is recorded.',
+      'Returns the files of the archive in pages. `wardline audit export` writes them to a folder; `wardline audit verify` then proves offline that no record was changed, removed or moved. Requires `ReadAudit`. The export itself is audited.',
     tag,
     query: v.strictObject({
       from: wholeDay('First UTC day'),

@@ -5,7 +5,7 @@ import { AuditOutcome } from './record.ts';
 export const AuditRecordSchema = v.object({
   id: v.string(),
   at: v.pipe(v.string(), v.isoTimestamp()),
-  actor: v.pipe(v.string(), v.description('Who: `user:<sub>`, `device:<id>` or `system:<function>`')),
+  actor: v.pipe(v.string(), v.description('Who acted: `user:<sub>`, `device:<id>` or `system:<function>`')),
   action: v.string(),
   resource: v.string(),
   outcome: v.picklist(Object.values(AuditOutcome)),

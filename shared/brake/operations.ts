@@ -15,7 +15,7 @@ export const BrakeView = v.object({
   release: v.optional(
     v.pipe(
       v.object({ by: v.string(), at: time, expiresAt: time, reason: v.string() }),
-      v.description('The first of the two people who release it; the second must agree before `expiresAt`'),
+      v.description('Who asked for the release, and when; a second person must confirm before `expiresAt`'),
     ),
   ),
 });
@@ -23,28 +23,28 @@ export const BrakeView = v.object({
 /** The operations on the brake. */
 export const brakeOperations = {
   listBrakes: {
-    summary: 'Read which brakes are pulled',
-    description: 'An empty list: nothing is stopped.',
+    summary: 'List pulled brakes',
+    description: 'An empty list means that nothing is stopped.',
     tag,
-    answer: { status: 200, description: 'All brakes that are pulled', schema: v.object({ items: v.array(BrakeView) }) },
+    answer: { status: 200, description: 'All pulled brakes', schema: v.object({ items: v.array(BrakeView) }) },
   },
   pullBrake: {
     summary: 'Pull the brake',
     description:
-      'Stops everything destructive or disruptive for the network, a site or a unit within a second: new commands are refused, queued ones wait. One person is enough, without a second factor. Pulling it again changes nothing, but takes back a release that somebody asked for.',
+      'Stops everything destructive or disruptive in the network, a site or a care unit within a second: new commands are refused, queued ones wait. Takes one person and no second factor. Pulling a pulled brake changes nothing, except that it cancels a pending release.',
     tag,
     body: BrakeRequest,
-    answer: { status: 200, description: 'The brake is pulled', schema: BrakeView },
+    answer: { status: 200, description: 'The pulled brake', schema: BrakeView },
   },
   releaseBrake: {
-    summary: 'Release the brake, as one of two people',
+    summary: 'Release the brake',
     description:
-      'The first call asks for the release; the call of another person within the hour releases it. Both need a sign-in with a second factor within the last 15 minutes.',
+      'Takes two people: the first call requests the release, a call by another person within an hour confirms it. Both require a multi-factor sign-in within the last 15 minutes.',
     tag,
     body: BrakeRequest,
     answer: {
       status: 200,
-      description: '`state` says whether it is released or waits for the second person',
+      description: '`released`, or still `pulled` and waiting for the second person',
       schema: v.object({ state: v.picklist(['pulled', 'released']), brake: BrakeView }),
     },
     problems: [404, 409],

@@ -33,17 +33,22 @@ export const CommandView = v.object({
   approvalId: v.optional(v.string()),
   breakGlass: v.optional(v.object({ reasonCode: v.string(), text: v.string(), reviewId: v.string() })),
   history: v.array(CommandChangeView),
-  detail: v.optional(v.pipe(v.unknown(), v.description('What the device said of its result'))),
+  detail: v.optional(v.pipe(v.unknown(), v.description('Details of the result, as reported by the device'))),
   closedAt: v.optional(time),
 });
 
-const waits = { status: 202, description: 'Waits for a second person', schema: ApprovalView, location: true } as const;
+const waits = {
+  status: 202,
+  description: 'Waiting for a second person',
+  schema: ApprovalView,
+  location: true,
+} as const;
 
 /** The operations on commands. */
 export const commandOperations = {
   listCommands: {
     summary: 'List the commands of a device',
-    description: 'Open ones in order of delivery, then closed ones, the newest first.',
+    description: 'Open commands in order of delivery, then closed ones, newest first.',
     tag,
     query: PageQuery,
     answer: { status: 200, description: 'A page of commands', schema: pageOf(CommandView) },
@@ -51,7 +56,7 @@ export const commandOperations = {
   createCommand: {
     summary: 'Queue a command',
     description:
-      'Each type needs a permission of its own. A command that equals an open one is not queued again: the open one is answered. `wipe` and `install-update` need a sign-in with a second factor within the last 15 minutes and wait for a second person; with `breakGlass` they do not, in an emergency that another person reviews afterwards.',
+      'Each type has its own permission. A command equal to one still open is not queued again; the open one is returned. `wipe` and `install-update` require a multi-factor sign-in within the last 15 minutes and wait for a second person. In an emergency, `breakGlass` skips the second person, the limit of the type and most of the interlock (docs/safety.md, R12); another person reviews it afterwards.',
     tag,
     body: CommandOrder,
     idempotencyKey: true,
@@ -60,15 +65,15 @@ export const commandOperations = {
     problems: [409],
   },
   createCommands: {
-    summary: 'Queue the same command for many devices',
+    summary: 'Queue a command for many devices',
     description:
-      'Each device is decided by itself, and `results` says what became of each. Destructive types, and more devices than the limits allow without approval, need a sign-in with a second factor within the last 15 minutes and wait for a second person.',
+      'Each device is decided on its own; `results` gives the outcome for each. Destructive types, and more devices than the limits allow without approval, require a multi-factor sign-in within the last 15 minutes and wait for a second person.',
     tag,
     body: BulkOrder,
     idempotencyKey: true,
     answer: {
       status: 200,
-      description: 'What became of each device',
+      description: 'The outcome for each device',
       schema: v.object({ results: v.array(DeviceResult) }),
     },
     also: [waits],
@@ -77,7 +82,7 @@ export const commandOperations = {
   revokeDevice: {
     summary: 'Revoke a device',
     description:
-      'Its certificates stop working and a live connection is cut. It can enrol again only after it was pre-registered anew. Waits for a second person, unless the glass is broken. Revoking twice changes nothing.',
+      'Revokes its certificates and closes a live connection. It can enroll again only after it is pre-registered again. Waits for a second person, unless `breakGlass` is given. Idempotent.',
     tag,
     body: v.strictObject({
       reason: v.optional(v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(500))),
@@ -85,18 +90,20 @@ export const commandOperations = {
     }),
     bodyOptional: true,
     idempotencyKey: true,
-    answer: { status: 202, description: 'Waits for a second person', schema: ApprovalView, location: true },
-    also: [{ status: 200, description: 'The device, revoked', schema: DeviceView }],
+    answer: { status: 202, description: 'Waiting for a second person', schema: ApprovalView, location: true },
+    also: [{ status: 200, description: 'The revoked device', schema: DeviceView }],
     problems: [409],
   },
   getCommand: {
-    summary: 'Read a command with its whole life',
+    summary: 'Get a command',
+    description: 'With its history: every status, when, by whom and why.',
     tag,
     answer: { status: 200, description: 'The command', schema: CommandView },
   },
   cancelCommand: {
-    summary: 'Withdraw a command that the device does not have yet',
-    description: 'Withdrawing twice changes nothing.',
+    summary: 'Cancel a command',
+    description:
+      'Only while the device does not hold it: before delivery, or once the device has deferred it. Idempotent.',
     tag,
     answer: { status: 200, description: 'The cancelled command', schema: CommandView },
     problems: [409],

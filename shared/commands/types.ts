@@ -8,7 +8,11 @@ import { CommandType } from './command.ts';
 const text = (longest: number) => v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(longest));
 
 /** A PIN is typed on a lock screen: digits only. Six is what the strictest platform asks for. */
-const Pin = v.pipe(v.string(), v.regex(/^\d{6}$/, 'must be six digits'));
+const Pin = v.pipe(
+  v.string(),
+  v.regex(/^\d{6}$/, 'must be six digits'),
+  v.description('PIN that unlocks the device, on platforms that take one'),
+);
 
 /** What a rollout brings (`Artifact`), and which one it is. */
 const artifact = {
@@ -30,25 +34,37 @@ export const parameterSchemas = {
   [CommandType.Message]: v.strictObject({ title: v.optional(text(80)), text: text(500) }),
   /** Lock the screen; the text and phone number are shown to whoever finds the device. */
   [CommandType.Lock]: v.strictObject({
-    message: v.optional(text(200)),
-    phoneNumber: v.optional(v.pipe(v.string(), v.regex(/^\+?[\d ()./-]{3,30}$/, 'must be a phone number'))),
+    message: v.optional(v.pipe(text(200), v.description('Shown on the lock screen'))),
+    phoneNumber: v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(/^\+?[\d ()./-]{3,30}$/, 'must be a phone number'),
+        v.description('Shown on the lock screen'),
+      ),
+    ),
     pin: v.optional(Pin),
   }),
-  /** Restart. With `notBefore` the device waits for that time. */
-  [CommandType.Restart]: v.strictObject({ notBefore: v.optional(Time) }),
+  /** Restart. */
+  [CommandType.Restart]: v.strictObject({
+    notBefore: v.optional(v.pipe(Time, v.description('The device waits until then'))),
+  }),
   /** Report where the device is, in the result's `detail`. */
   [CommandType.Locate]: v.strictObject({}),
   /** Erase the device. */
   [CommandType.Wipe]: v.strictObject({
-    /** Keep the mobile data plan. */
-    preserveDataPlan: v.optional(v.boolean()),
+    preserveDataPlan: v.optional(v.pipe(v.boolean(), v.description('Keep the mobile data plan'))),
     pin: v.optional(Pin),
   }),
   /** Install an operating system or firmware update: exactly this version. */
   [CommandType.InstallUpdate]: v.strictObject({
-    version: text(64),
-    /** When the device activates what it has downloaded; `idle` waits until it is not in clinical use. */
-    activate: v.optional(v.picklist(['now', 'idle']), 'idle'),
+    version: v.pipe(text(64), v.description('Exactly this version')),
+    activate: v.optional(
+      v.pipe(
+        v.picklist(['now', 'idle']),
+        v.description('When to activate what was downloaded; `idle` waits until the device is not in clinical use'),
+      ),
+      'idle',
+    ),
   }),
   /** Fetch this artifact and check it, beside what runs: nothing changes for whoever uses the device. */
   [CommandType.DownloadUpdate]: v.strictObject({
@@ -59,16 +75,26 @@ export const parameterSchemas = {
   }),
   /** Change to what was downloaded; with `back` to what ran before it. */
   [CommandType.ActivateUpdate]: v.strictObject({ ...artifact, back: v.optional(v.literal(true)) }),
-  /** Fetch and apply the desired state now; `version` = at least this one, the newest when left out. */
+  /** Fetch and apply the desired state now. */
   [CommandType.ApplyConfig]: v.strictObject({
-    version: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+    version: v.optional(
+      v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.description('At least this version; default the newest')),
+    ),
   }),
   /** Make a new key and renew the identity certificate. */
   [CommandType.RotateCertificate]: v.strictObject({}),
   /** Collect logs; the device says in the result's `detail` where they are. */
   [CommandType.CollectLogs]: v.strictObject({
-    since: v.optional(Time),
-    maxBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1_024), v.maxValue(10_485_760))),
+    since: v.optional(v.pipe(Time, v.description('Only entries from then on'))),
+    maxBytes: v.optional(
+      v.pipe(
+        v.number(),
+        v.integer(),
+        v.minValue(1_024),
+        v.maxValue(10_485_760),
+        v.description('Maximum size of the logs'),
+      ),
+    ),
   }),
 } as const satisfies Record<CommandType, v.GenericSchema>;
 
@@ -113,9 +139,16 @@ export const longestExpiryDays = 90;
 
 /** What every request has besides its type and parameters. */
 const common = {
-  /** Default: the type's. At most `longestExpiryDays` ahead; the writer checks that, since it needs the time. */
-  expiresAt: v.optional(Time),
-  reason: v.optional(text(500)),
+  /** The writer checks how far ahead it lies, since it needs the time. */
+  expiresAt: v.optional(
+    v.pipe(
+      Time,
+      v.description(
+        `When to give the command up; at most ${longestExpiryDays} days ahead. The default depends on the type`,
+      ),
+    ),
+  ),
+  reason: v.optional(v.pipe(text(500), v.description('Why, for the audit trail, for example a change number'))),
 };
 
 /** What people ask for, with `extra` members beside it. One variant for each type, so that OpenAPI documents its parameters. */
@@ -161,7 +194,7 @@ export const BulkOrder = v.variant(
       v.array(v.pipe(v.string(), v.regex(/^d-[0-9a-z]{24}$/, 'must be the id of a device'))),
       v.minLength(1),
       v.maxLength(largestRequest),
-      v.description('None twice'),
+      v.description('Must not repeat a device'),
     ),
   }),
 );

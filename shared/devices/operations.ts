@@ -36,7 +36,7 @@ const Serial = v.pipe(
   v.string(),
   v.maxLength(64, 'must have at most 64 characters'),
   v.check((serial) => parseSerial(serial) !== undefined, 'must be a serial number that a certificate can carry'),
-  v.description('As printed on the device: letters, digits, blanks and ()+,-./:'),
+  v.description('As printed on the device: letters, digits, spaces and ()+,-./:'),
   v.transform((serial) => parseSerial(serial) ?? serial),
 );
 
@@ -54,21 +54,23 @@ export const DeviceInput = v.strictObject({
   class: v.optional(ClassName, DeviceClass.Other),
   ownership: v.optional(OwnershipName, Ownership.Organization),
   siteId: v.optional(SiteId),
-  unitId: v.optional(v.pipe(UnitId, v.description('Needs `siteId`'))),
-  name: v.optional(text('As people call it')),
+  unitId: v.optional(v.pipe(UnitId, v.description('Requires `siteId`'))),
+  name: v.optional(text('Display name')),
   location: v.optional(Location),
-  model: v.optional(text('Model')),
-  user: v.optional(text("Who it is assigned to: a user name of the hospital's directory")),
+  model: v.optional(text('Model name')),
+  user: v.optional(text("Who it is assigned to: a user name in the hospital's directory")),
 });
 export type DeviceInput = v.InferOutput<typeof DeviceInput>;
 
 /** What may be changed of a device; `null` removes. */
 export const DevicePatch = v.strictObject({
-  siteId: v.optional(v.nullable(v.pipe(SiteId, v.description('A device that leaves its site leaves its unit too')))),
+  siteId: v.optional(
+    v.nullable(v.pipe(SiteId, v.description('Moving to another site also removes the device from its unit'))),
+  ),
   unitId: v.optional(v.nullable(UnitId)),
-  name: v.optional(v.nullable(text('As people call it'))),
-  location: v.optional(v.nullable(v.pipe(Location, v.description('Replaced whole')))),
-  model: v.optional(v.nullable(text('Model'))),
+  name: v.optional(v.nullable(text('Display name'))),
+  location: v.optional(v.nullable(v.pipe(Location, v.description('Replaces the whole location')))),
+  model: v.optional(v.nullable(text('Model name'))),
   user: v.optional(v.nullable(text('Who it is assigned to'))),
   class: v.optional(ClassName),
   ownership: v.optional(OwnershipName),
@@ -89,7 +91,7 @@ export const DeviceView = v.object({
   location: v.optional(Location),
   model: v.optional(v.string()),
   user: v.optional(v.string()),
-  compliance: v.pipe(ComplianceName, v.description('From the last security report; never reported is `unknown`')),
+  compliance: v.pipe(ComplianceName, v.description('From the latest posture report; `unknown` if there is none')),
   clinical: v.optional(
     v.pipe(
       v.object({
@@ -101,41 +103,41 @@ export const DeviceView = v.object({
         ageUnknown: v.optional(
           v.pipe(
             v.literal(true),
-            v.description('Its message was late or its clock is wrong: it proves nothing of now'),
+            v.description("The report was late or the device's clock is wrong: it proves nothing about the present"),
           ),
         ),
       }),
       v.description(
-        'Clinical use since that time, as the device said it; the last three in the words of IEEE 11073-10207',
+        'Clinical use since `at`, as reported by the device; `operatingMode`, `activationState` and `contextAssociation` as in IEEE 11073-10207',
       ),
     ),
   ),
   power: v.optional(
     v.pipe(
       v.object({ charging: v.optional(v.boolean()), percent: v.optional(v.number()) }),
-      v.description('As the last posture report had it'),
+      v.description('From the latest posture report'),
     ),
   ),
   signals: v.optional(
     v.pipe(
       v.object({ 'ehr-occupancy': v.optional(SignalView), session: v.optional(SignalView) }),
-      v.description('What other systems say of its use'),
+      v.description('Signs of use from other systems'),
     ),
   ),
   connected: v.optional(
     v.pipe(
       v.object({ state: v.boolean(), at: time }),
-      v.description('Whether it holds a connection, since when; missing for devices that never had one'),
+      v.description('Whether it is connected, and since when; absent if it never was'),
     ),
   ),
   channel: v.optional(v.picklist(Object.values(Channel))),
-  lastSeenAt: v.optional(v.pipe(time, v.description('Last check-in, noted at most once an hour'))),
+  lastSeenAt: v.optional(v.pipe(time, v.description('Last check-in, updated at most once an hour'))),
   createdAt: time,
   enrolledAt: v.optional(time),
   certificateExpiresAt: v.optional(time),
   desiredVersion: v.number(),
   reportedVersion: v.optional(v.number()),
-  version: v.pipe(v.number(), v.description('Grows with each change by a person or an enrolment; the ETag')),
+  version: v.pipe(v.number(), v.description('Increases with each change by a person and each enrollment; the ETag')),
 });
 export type DeviceView = v.InferOutput<typeof DeviceView>;
 
@@ -144,19 +146,19 @@ const Report = v.object({ at: time, report: v.record(v.string(), v.unknown()) })
 /** A device with what it reported of itself. */
 export const DeviceDetail = v.object({
   ...DeviceView.entries,
-  inventory: v.optional(v.pipe(Report, v.description('Hardware and software, as the device reported it'))),
-  posture: v.optional(v.pipe(Report, v.description('Security state, as the device reported it'))),
+  inventory: v.optional(v.pipe(Report, v.description('Hardware and software, as reported by the device'))),
+  posture: v.optional(v.pipe(Report, v.description('Security state, as reported by the device'))),
 });
 
 /** Filters of the device list; together they narrow it. */
 export const DeviceQuery = v.pipe(
   v.strictObject({
     ...pageEntries,
-    site: v.optional(v.pipe(SiteId, v.description('Devices of this site'))),
-    unit: v.optional(v.pipe(UnitId, v.description('Devices of this care unit; needs `site`'))),
+    site: v.optional(v.pipe(SiteId, v.description('Devices at this site'))),
+    unit: v.optional(v.pipe(UnitId, v.description('Devices in this care unit; requires `site`'))),
     platform: v.optional(PlatformName),
     class: v.optional(ClassName),
-    state: v.optional(v.pipe(LifecycleName, v.description('Where the device is in its life'))),
+    state: v.optional(v.pipe(LifecycleName, v.description('Lifecycle state'))),
     compliance: v.optional(ComplianceName),
     serial: v.optional(v.pipe(Serial, v.description('The device with this serial number'))),
     user: v.optional(text('Devices assigned to this user')),
@@ -176,7 +178,7 @@ export const deviceOperations = {
   listDevices: {
     summary: 'List devices',
     description:
-      'Only devices that the caller may read, at their sites. A page can hold fewer than `limit` devices, even none, and still have a next one: a page makes a bounded number of reads, however rare the match.',
+      'Only devices that the caller may read. A page makes a bounded number of reads, so it may hold fewer than `limit` devices, even none, and still have a `next`.',
     tag,
     query: DeviceQuery,
     answer: { status: 200, description: 'A page of devices', schema: pageOf(DeviceView) },
@@ -184,16 +186,16 @@ export const deviceOperations = {
   createDevice: {
     summary: 'Pre-register a device',
     description:
-      'The device may then enrol. The same registration again changes nothing. A revoked device is expected anew.',
+      'Allows the device to enroll. Repeating the same registration changes nothing. A revoked device becomes `expected` again.',
     tag,
     body: DeviceInput,
     answer: { status: 201, description: 'The device', schema: DeviceView, etag: true, location: true },
     problems: [409],
   },
   importDevices: {
-    summary: 'Pre-register the devices of a list',
+    summary: 'Import a list of devices',
     description:
-      'CSV with headings, a JSON list of objects, or one JSON object a line. Understood columns: serial, platform, class, ownership, site, unit (ids or names), name, model, user, in many spellings. Answered at once; the work goes on behind it. Importing the same list again changes nothing.',
+      'Pre-registers each device of a CSV file with a header row, a JSON array of objects, or JSON Lines. Recognized columns: serial, platform, class, ownership, site, unit (ids or names), name, model, user, in common spellings. Returns at once and runs in the background. Importing the same list again changes nothing.',
     tag: imports,
     file: {
       mediaTypes: ['text/csv', 'application/csv', 'application/json', 'application/x-ndjson', 'application/jsonl'],
@@ -203,23 +205,24 @@ export const deviceOperations = {
     problems: [413, 415],
   },
   getDevice: {
-    summary: 'Read a device with what it reported',
+    summary: 'Get a device',
+    description: 'With its latest inventory and posture.',
     tag,
     answer: { status: 200, description: 'The device', schema: DeviceDetail, etag: true },
   },
   updateDevice: {
-    summary: 'Change placement, names or assignment of a device',
+    summary: 'Update a device',
     description:
-      'Members that are left out stay as they are; `null` removes. Moving to another site needs the permission at both. Refused (409) for an enrolled device: out of the place of a pulled brake, and to a class that is protected less.',
+      'Changes its placement, name or assignment. Omitted members keep their value; `null` removes one. Moving to another site requires the permission at both. An enrolled device cannot leave the place of a pulled brake, nor change to a less protected class (409).',
     tag,
     body: DevicePatch,
     conditional: true,
-    answer: { status: 200, description: 'The device after the change', schema: DeviceView, etag: true },
+    answer: { status: 200, description: 'The updated device', schema: DeviceView, etag: true },
     problems: [409],
   },
   deleteDevice: {
-    summary: 'Take back a pre-registration',
-    description: 'Only for a device that is still expected. One that enrolled is revoked instead, and its trail stays.',
+    summary: 'Delete a pre-registration',
+    description: 'Only while the device is `expected`. Revoke an enrolled device instead: its audit trail stays.',
     tag,
     conditional: true,
     answer: { status: 204, description: 'Deleted' },
@@ -227,13 +230,15 @@ export const deviceOperations = {
   },
   listDeviceAudit: auditSpec('device'),
   getImport: {
-    summary: 'Read how far an import is',
+    summary: 'Get an import',
+    description: 'Its state and how many rows are done.',
     tag: imports,
     answer: { status: 200, description: 'The import', schema: ImportView },
   },
   getImportReport: {
-    summary: 'Read what became of each row of an import',
-    description: 'In the order of the list. A page has the rows that were carried out together; `limit` has no effect.',
+    summary: 'List the results of an import',
+    description:
+      'One for each row, in the order of the list. A page holds the rows that were processed together; `limit` has no effect.',
     tag: imports,
     query: v.strictObject(pageEntries),
     answer: { status: 200, description: 'A page of results', schema: pageOf(RowResult) },

@@ -11,8 +11,8 @@ const mostUses = 10_000;
 
 /** What a person asks of a new enrolment token. A limit that is left out does not limit. */
 export const TokenRequest = v.strictObject({
-  siteId: v.optional(v.pipe(SiteId, v.description('Devices enrol into this site'))),
-  unitId: v.optional(v.pipe(UnitId, v.description('Devices enrol into this unit; needs `siteId`'))),
+  siteId: v.optional(v.pipe(SiteId, v.description('Site in which devices enroll'))),
+  unitId: v.optional(v.pipe(UnitId, v.description('Care unit in which devices enroll; requires `siteId`'))),
   class: v.optional(v.picklist(Object.values(DeviceClass))),
   platform: v.optional(v.picklist(Object.values(Platform))),
   uses: v.optional(
@@ -21,12 +21,12 @@ export const TokenRequest = v.strictObject({
       v.integer('must be a whole number'),
       v.minValue(1, 'must be at least 1'),
       v.maxValue(mostUses, `must be at most ${mostUses}`),
-      v.description('How many devices may enrol with it; 1 when left out'),
+      v.description('How many devices may enroll with it; default 1'),
     ),
   ),
-  expiresAt: v.optional(v.pipe(Time, v.description('At most a year ahead; in a week when left out'))),
+  expiresAt: v.optional(v.pipe(Time, v.description('At most a year ahead; default in a week'))),
   allowUnknown: v.optional(
-    v.pipe(v.boolean(), v.description('Whether it admits devices that are not pre-registered; true when left out')),
+    v.pipe(v.boolean(), v.description('Whether to admit devices that are not pre-registered; default true')),
   ),
 });
 export type TokenRequest = v.InferOutput<typeof TokenRequest>;
@@ -43,7 +43,7 @@ export const TokenView = v.object({
   class: v.optional(v.picklist(Object.values(DeviceClass))),
   platform: v.optional(v.picklist(Object.values(Platform))),
   uses: v.number(),
-  used: v.pipe(v.number(), v.description('How many devices enrolled with it')),
+  used: v.pipe(v.number(), v.description('How many devices have enrolled with it')),
   allowUnknown: v.boolean(),
   expiresAt: v.pipe(v.string(), v.isoTimestamp()),
   createdAt: v.pipe(v.string(), v.isoTimestamp()),
@@ -56,36 +56,36 @@ export type TokenView = v.InferOutput<typeof TokenView>;
 /** A token as its creator sees it, this once. */
 export const NewToken = v.object({
   ...TokenView.entries,
-  token: v.pipe(v.string(), v.description('The secret. It is shown here and never again')),
+  token: v.pipe(v.string(), v.description('The secret. Shown only in this response')),
 });
 
 /** The operations on enrolment tokens. */
 export const enrollmentOperations = {
   listEnrollmentTokens: {
-    summary: 'List enrolment tokens, newest first',
-    description: 'Only those that the caller may read; a page can hold fewer than `limit` and still have a next one.',
+    summary: 'List enrollment tokens',
+    description:
+      'Newest first. Only tokens that the caller may read; a page may hold fewer than `limit` and still have a `next`.',
     tag,
     query: PageQuery,
     answer: { status: 200, description: 'A page of tokens', schema: pageOf(TokenView) },
   },
   createEnrollmentToken: {
-    summary: 'Create an enrolment token',
+    summary: 'Create an enrollment token',
     description:
-      'The secret in `token` is the password of EST `simpleenroll` (RFC 7030). It is shown once and stored only as a hash.',
+      'The secret in `token` is the password for EST `simpleenroll` (RFC 7030). It is returned once and stored only as a hash.',
     tag,
     body: TokenRequest,
     answer: { status: 201, description: 'The token with its secret', schema: NewToken, location: true },
   },
   getEnrollmentToken: {
-    summary: 'Read an enrolment token',
+    summary: 'Get an enrollment token',
     tag,
     answer: { status: 200, description: 'The token without its secret', schema: TokenView },
   },
   revokeEnrollmentToken: {
-    summary: 'Withdraw an enrolment token',
-    description:
-      'No device enrols with it any more; devices that did stay enrolled. Withdrawing twice changes nothing.',
+    summary: 'Revoke an enrollment token',
+    description: 'No more devices can enroll with it; those already enrolled stay enrolled. Idempotent.',
     tag,
-    answer: { status: 204, description: 'Withdrawn' },
+    answer: { status: 204, description: 'Revoked' },
   },
 } as const;

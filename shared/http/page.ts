@@ -13,7 +13,7 @@ export const pageEntries = {
     v.pipe(
       v.string(),
       v.check((text) => /^\d{1,3}$/.test(text), 'must be a number'),
-      v.description(`Most items of the page, 1 to ${largestLimit}; ${defaultLimit} when left out`),
+      v.description(`Maximum number of items, 1 to ${largestLimit}; default ${defaultLimit}`),
       v.metadata({ type: 'integer', minimum: 1, maximum: largestLimit }),
       v.toNumber(),
       v.minValue(1, 'must be at least 1'),
@@ -25,7 +25,7 @@ export const pageEntries = {
     v.pipe(
       v.string(),
       v.regex(/^[\w-]{1,1024}$/, 'must be the `next` of a page'),
-      v.description('`next` of the page before; filters must stay the same'),
+      v.description('`next` of the previous page; keep the filters the same'),
     ),
   ),
 };
@@ -37,7 +37,7 @@ export const PageQuery = v.strictObject(pageEntries);
 export const pageOf = <Item extends v.GenericSchema>(item: Item) =>
   v.object({
     items: v.array(item),
-    next: v.optional(v.pipe(v.string(), v.description('Cursor of the next page; missing on the last page'))),
+    next: v.optional(v.pipe(v.string(), v.description('Cursor of the next page; absent on the last page'))),
   });
 
 /**

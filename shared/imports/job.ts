@@ -21,7 +21,7 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
 /** What became of one row, as reports show it. */
 export const RowResult = v.object({
-  line: v.pipe(count, v.description('Line of the CSV file, or position in the JSON list, from 1')),
+  line: v.pipe(count, v.description('Line of the CSV file, or position in the JSON array, from 1')),
   serial: v.optional(v.string()),
   deviceId: v.optional(v.string()),
   outcome: v.picklist(Object.values(RowOutcome)),
@@ -41,8 +41,8 @@ export const ImportView = v.object({
   createdBy: v.string(),
   updatedAt: time,
   rows: RowCounts,
-  ignoredColumns: v.optional(v.pipe(v.array(v.string()), v.description('Headings that mean nothing here'))),
-  problem: v.optional(v.pipe(v.string(), v.description('Why it failed'))),
+  ignoredColumns: v.optional(v.pipe(v.array(v.string()), v.description('Columns that were not recognized'))),
+  problem: v.optional(v.pipe(v.string(), v.description('Why the import failed'))),
 });
 export type ImportView = v.InferOutput<typeof ImportView>;
 

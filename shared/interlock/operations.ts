@@ -12,7 +12,7 @@ const time = v.pipe(v.string(), v.isoTimestamp());
 export const SignalView = v.object({
   state: v.string(),
   at: time,
-  until: v.pipe(time, v.description('From then on it is stale')),
+  until: v.pipe(time, v.description('When it goes stale')),
   source: v.string(),
 });
 
@@ -25,14 +25,14 @@ export const shadowCommandsOfDevice = 200;
 
 /** Which devices one request of shadow mode looks at; the request for the next ones names where it goes on. */
 export const shadowScope = {
-  siteId: v.optional(v.pipe(SiteId, v.description('Only devices of this site'))),
+  siteId: v.optional(v.pipe(SiteId, v.description('Only devices at this site'))),
   devices: v.optional(
     v.pipe(
       v.number(),
       v.integer(),
       v.minValue(1),
       v.maxValue(shadowDevices),
-      v.description('Most devices to look at; default 25'),
+      v.description('Maximum number of devices to examine; default 25'),
     ),
     25,
   ),
@@ -40,7 +40,7 @@ export const shadowScope = {
     v.pipe(
       v.string(),
       v.regex(/^[\w-]{1,1024}$/),
-      v.description('`next` of the answer before; the rest must stay the same'),
+      v.description('`next` of the previous response; keep everything else the same'),
     ),
   ),
 };
@@ -50,7 +50,7 @@ export const shadowRecordsOfDevice = 300;
 
 /** What would other settings have done? */
 export const ShadowRequest = v.strictObject({
-  settings: v.pipe(InterlockChanges, v.description('What differs from the settings that are deployed')),
+  settings: v.pipe(InterlockChanges, v.description('What to change in the deployed settings')),
   ...shadowScope,
 });
 export type ShadowRequest = v.InferOutput<typeof ShadowRequest>;
@@ -65,55 +65,60 @@ export const ShadowDecision = v.object({
 /** What other settings would have done. */
 export const ShadowView = v.object({
   settings: InterlockSettings,
-  since: v.pipe(time, v.description('Commands from then on were looked at')),
-  devices: v.pipe(v.number(), v.description('Devices that were looked at')),
-  commands: v.pipe(v.number(), v.description('What was asked for them: commands, and what the interlock refused')),
-  decided: v.pipe(v.number(), v.description('Decisions that were made anew, from the inputs stored with them')),
-  undecidable: v.pipe(v.number(), v.description('Commands without such inputs: they disturb nobody, or are older')),
+  since: v.pipe(time, v.description('Start of the period that was examined')),
+  devices: v.pipe(v.number(), v.description('Devices examined')),
+  commands: v.pipe(
+    v.number(),
+    v.description('Commands requested for these devices, including those that the interlock refused'),
+  ),
+  decided: v.pipe(v.number(), v.description('Decisions replayed from the inputs stored with them')),
+  undecidable: v.pipe(v.number(), v.description('Commands without stored inputs: not disruptive, or too old')),
   cutDevices: v.pipe(
     v.array(v.string()),
     v.description(
-      `Devices with more than ${shadowCommandsOfDevice} commands or ${shadowRecordsOfDevice} audit records, of which only the newest were looked at`,
+      `Devices with more than ${shadowCommandsOfDevice} commands or ${shadowRecordsOfDevice} audit records, of which only the newest were examined`,
     ),
   ),
   items: v.pipe(
     v.array(
       v.object({
         deviceId: v.string(),
-        commandId: v.optional(v.pipe(v.string(), v.description('Missing for what was refused'))),
+        commandId: v.optional(v.pipe(v.string(), v.description('Absent for refused requests'))),
         type: v.picklist(Object.values(CommandType)),
-        at: v.pipe(time, v.description('When it was decided')),
+        at: v.pipe(time, v.description('When the decision was made')),
         was: ShadowDecision,
         would: ShadowDecision,
       }),
     ),
-    v.description('Decisions that would have been others'),
+    v.description('Decisions that would have been different'),
   ),
-  next: v.optional(v.pipe(v.string(), v.description('There are more devices: send this as `cursor`'))),
+  next: v.optional(
+    v.pipe(v.string(), v.description('Send as `cursor` to examine more devices; absent when there are none')),
+  ),
 });
 
 /** The operations on signals and rules of the interlock. */
 export const interlockOperations = {
   putSignal: {
-    summary: 'Say whether a device is in use',
+    summary: 'Report whether a device is in use',
     description:
-      'For systems that know it: `kind` is `ehr-occupancy` (a patient lies in the bed of the device) or `session` (somebody has it checked out). The latest by `at` counts; an older one changes nothing and is answered with the one that counts. Commands that wait for the interlock are looked at again at once.',
+      'For systems that know: `kind` is `ehr-occupancy` (a patient is in the bed that the device is bound to) or `session` (somebody has checked the device out). The signal with the latest `at` counts; an older one changes nothing, and the response holds the one that counts. Commands waiting for the interlock are re-evaluated at once.',
     tag,
     body: SignalInput,
-    answer: { status: 200, description: 'The signal that counts now', schema: SignalView },
+    answer: { status: 200, description: 'The signal in effect', schema: SignalView },
   },
   deleteSignal: {
     summary: 'Withdraw a signal',
-    description: 'The source no longer speaks for the device. Withdrawing twice changes nothing.',
+    description: 'The source no longer speaks for the device. Idempotent.',
     tag,
     answer: { status: 204, description: 'Withdrawn' },
   },
   shadowInterlock: {
-    summary: 'What other settings of the interlock would have done in the last 30 days',
+    summary: 'Try other interlock settings against the last 30 days',
     description:
-      'Changes nothing. Makes the stored decisions anew from the inputs that are stored with them. One request looks at a bounded number of devices, only those whose commands the caller may read, and says how many; `next` goes on.',
+      'Changes nothing. Replays past decisions from the inputs stored with them. One request examines a bounded number of devices, only those whose commands the caller may read; `devices` says how many, `next` continues.',
     tag,
     body: ShadowRequest,
-    answer: { status: 200, description: 'What would have been decided otherwise', schema: ShadowView },
+    answer: { status: 200, description: 'The decisions that would have been different', schema: ShadowView },
   },
 } as const;

@@ -7,19 +7,24 @@ const members = {
   deviceStateSeconds: whole(
     5,
     600,
-    'How old the word of a medical device may be that it is not in use (rule R1); default 60',
+    "Maximum age of a medical device's report that it is not in use (rule R1); default 60",
   ),
   foregroundSeconds: whole(
     5,
     3_600,
-    'The same for phones, tablets and workstations, and how long their "in use" keeps a lock away (R15); default 300',
+    'The same for phones, tablets and workstations, and how long their report of use holds back a lock (R15); default 300',
   ),
-  batteryPercent: whole(0, 100, 'Least charge for an installation, besides being on the charger (R11); default 30'),
-  recheckMinutes: whole(1, 720, 'When a deferred command is looked at again if nothing changes before; default 30'),
-  windows: v.pipe(
-    v.boolean(),
-    v.description('Whether installations wait for the maintenance window (R9); default true'),
+  batteryPercent: whole(
+    0,
+    100,
+    'Minimum charge for an installation, in addition to being on the charger (R11); default 30',
   ),
+  recheckMinutes: whole(
+    1,
+    720,
+    'How long until a deferred command is re-evaluated if nothing changes before; default 30',
+  ),
+  windows: v.pipe(v.boolean(), v.description('Whether installations wait for a maintenance window (R9); default true')),
 };
 
 /** What a hospital may set of the interlock. What is not here cannot be switched off. */

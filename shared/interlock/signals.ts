@@ -39,14 +39,14 @@ export const SignalInput = v.strictObject({
     v.picklist([...signalStates[SignalKind.EhrOccupancy], ...signalStates[SignalKind.Session]]),
     v.description('`occupied` or `free` for `ehr-occupancy`; `open` or `none` for `session`'),
   ),
-  at: v.pipe(Time, v.description('When it was seen; what is older than what is known changes nothing')),
+  at: v.pipe(Time, v.description('When it was observed; a signal older than the current one changes nothing')),
   ttlSeconds: v.optional(
     v.pipe(
       v.number(),
       v.integer(),
       v.minValue(30),
       v.maxValue(7 * 86_400),
-      v.description('How long it holds; default 46800 (13 hours). After that it is stale, and stale is in use'),
+      v.description('How long it holds; default 46800 (13 hours). Then it is stale, and a stale signal means in use'),
     ),
     defaultTtlSeconds,
   ),

@@ -13,13 +13,18 @@ export type LimitedType = (typeof LimitedType)[keyof typeof LimitedType];
 /** Most devices of one window. More would not fit into its item, and would be no limit. */
 export const largestCount = 500;
 
-const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(largestCount));
+const counted = (description: string) =>
+  v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(largestCount), v.description(description));
+const count = counted('Maximum number of devices within any hour');
 const percent = v.pipe(
   v.number(),
   v.minValue(0),
   v.maxValue(100),
   // A share of nearly nothing cannot be stored, and means one device as 0 does.
   v.check((share) => share === 0 || share >= 0.01, 'must be 0, or at least 0.01'),
+  v.description(
+    "Maximum share of the place's enrolled devices, in percent; the smaller of `count` and `percent` applies",
+  ),
 );
 
 /** The smaller of a number of devices and a share of the enrolled devices of the place; always at least one device. */
@@ -34,10 +39,17 @@ export const Limits = v.strictObject({
   [LimitedType.InstallUpdate]: TypeLimits,
   [LimitedType.Lock]: TypeLimits,
   [LimitedType.Restart]: TypeLimits,
-  /** Commands past approval, in an emergency. */
-  breakGlass: v.strictObject({ person: count, network: count }),
-  /** One request for more devices than this needs a second person, whatever it asks for. */
-  bulkWithoutApproval: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)),
+  breakGlass: v.strictObject({
+    person: counted('Maximum number of break-glass commands by one person within any hour'),
+    network: counted('Maximum number of break-glass commands in the network within any hour'),
+  }),
+  bulkWithoutApproval: v.pipe(
+    v.number(),
+    v.integer(),
+    v.minValue(1),
+    v.maxValue(1_000),
+    v.description('A request for more devices than this needs a second person, whatever its type'),
+  ),
 });
 export type Limits = v.InferOutput<typeof Limits>;
 

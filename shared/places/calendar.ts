@@ -9,7 +9,7 @@ const Days = v.pipe(
   v.array(v.picklist(weekdays)),
   v.minLength(1, 'must name a day'),
   v.check((days) => new Set(days).size === days.length, 'must not name a day twice'),
-  v.description('Days on which it begins'),
+  v.description('Days on which it starts'),
 );
 const From = v.pipe(
   v.string(),
@@ -19,7 +19,7 @@ const From = v.pipe(
 const To = v.pipe(
   v.string(),
   v.regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'must be a local time like 04:00, or 24:00'),
-  v.description('Local time, not included; not after `from` means on the next day; `24:00` is the end of the day'),
+  v.description('Local time, exclusive; on the next day if not after `from`; `24:00` is the end of the day'),
 );
 
 const hours = { days: Days, from: From, to: To };
@@ -56,8 +56,8 @@ const LocalTime = v.pipe(
 export const Freeze = v.pipe(
   v.strictObject({
     name: Label,
-    from: v.pipe(LocalTime, v.description('Local time of each unit, like `2027-11-24T18:00`')),
-    to: v.pipe(LocalTime, v.description('Local time, not included')),
+    from: v.pipe(LocalTime, v.description('In the local time of each unit, like `2027-11-24T18:00`')),
+    to: v.pipe(LocalTime, v.description('Local time, exclusive')),
   }),
   v.check(({ from, to }) => from < to, 'to must be after from'),
 );

@@ -14,26 +14,26 @@ export const UnitSpares = v.object({
   classes: v.array(
     v.object({
       class: v.picklist(Object.values(DeviceClass)),
-      devices: v.pipe(count, v.description('Enrolled in the unit')),
-      keep: v.optional(
-        v.pipe(count, v.description('`spares` of the unit: the least number that must stay in service')),
-      ),
+      devices: v.pipe(count, v.description('Devices of the class enrolled in the unit')),
+      keep: v.optional(v.pipe(count, v.description("The unit's `spares`: the minimum that must stay in service"))),
       budget: v.pipe(
         count,
         v.description(
-          'So many may be out of service at once. Where the unit says nothing of spares it is 1, and holds for rollouts only',
+          'How many may be out of service at once. A unit that sets no `spares` has a budget of 1, which applies to rollouts only',
         ),
       ),
       away: v.pipe(
         v.array(
           v.object({
             deviceId: v.string(),
-            by: v.pipe(v.string(), v.description('What took it away: `rollout <id>` or `command <id>`')),
+            by: v.pipe(v.string(), v.description('What took it out of service: `rollout <id>` or `command <id>`')),
             since: time,
-            until: v.optional(v.pipe(time, v.description('Until when at most; missing for a rollout'))),
+            until: v.optional(
+              v.pipe(time, v.description('Counts as back by then at the latest; absent for a rollout')),
+            ),
           }),
         ),
-        v.description('The longest first'),
+        v.description('Devices out of service, longest first'),
       ),
     }),
   ),
@@ -42,9 +42,9 @@ export const UnitSpares = v.object({
 /** The operations on sites and care units. */
 export const placeOperations = {
   listSites: {
-    summary: 'List sites by name',
+    summary: 'List sites',
     description:
-      'Only the sites that the caller may read. A page can hold fewer than `limit` sites and still have a next one.',
+      'Sorted by name. Only sites that the caller may read. A page may hold fewer than `limit` sites and still have a `next`.',
     tag,
     query: PageQuery,
     answer: { status: 200, description: 'A page of sites', schema: pageOf(Site) },
@@ -58,22 +58,22 @@ export const placeOperations = {
     answer: { status: 201, description: 'The new site', schema: Site, etag: true, location: true },
   },
   getSite: {
-    summary: 'Read a site',
+    summary: 'Get a site',
     tag,
     answer: { status: 200, description: 'The site', schema: Site, etag: true },
   },
   updateSite: {
-    summary: 'Change a site',
+    summary: 'Update a site',
     description:
-      'Members that are left out stay as they are. What lets more through than before (hours, a freeze that ends early) needs a sign-in with a second factor within the last 15 minutes, and raises an alert.',
+      'Omitted members keep their value. A change that lets more through than before (longer hours, a shorter freeze) requires a multi-factor sign-in within the last 15 minutes and raises an alert.',
     tag,
     body: SiteChanges,
     conditional: true,
-    answer: { status: 200, description: 'The site after the change', schema: Site, etag: true },
+    answer: { status: 200, description: 'The updated site', schema: Site, etag: true },
   },
   deleteSite: {
     summary: 'Delete a site',
-    description: 'Refused while it has units or devices.',
+    description: 'Refused while the site has care units or devices.',
     tag,
     conditional: true,
     answer: { status: 204, description: 'Deleted' },
@@ -95,29 +95,29 @@ export const placeOperations = {
     answer: { status: 201, description: 'The new unit', schema: Unit, etag: true, location: true },
   },
   getUnit: {
-    summary: 'Read a care unit',
+    summary: 'Get a care unit',
     tag,
     answer: { status: 200, description: 'The unit', schema: Unit, etag: true },
   },
   updateUnit: {
-    summary: 'Change a care unit',
+    summary: 'Update a care unit',
     description:
-      'Members that are left out stay as they are; `null` goes back to what the site says. What lets more through than before (a laxer tier, hours, fewer spares) needs a sign-in with a second factor within the last 15 minutes, and raises an alert.',
+      "Omitted members keep their value; `null` reverts to the site's. A change that lets more through than before (a less acute tier, longer hours, fewer spares) requires a multi-factor sign-in within the last 15 minutes and raises an alert.",
     tag,
     body: UnitChanges,
     conditional: true,
-    answer: { status: 200, description: 'The unit after the change', schema: Unit, etag: true },
+    answer: { status: 200, description: 'The updated unit', schema: Unit, etag: true },
   },
   getUnitSpares: {
-    summary: 'Read which devices of a care unit are out of service, and how many more it can spare',
+    summary: 'Get the spares of a care unit',
     description:
-      'By class: classes of which the unit has a device, a number of `spares`, or a device that is away. What is away is exact to the moment; what a command took away is over at `until` at the latest, what a rollout took away when the device is seen to work, or a person puts it back.',
+      'Which devices are out of service, and how many more may be, for each class of which the unit has a device, a `spares` setting, or a device out of service. Exact at the time of the request. A device that a command took out of service counts as back at `until` at the latest; one that a rollout took, once it is seen to work or a person returns it to service.',
     tag,
-    answer: { status: 200, description: 'What the unit can spare', schema: UnitSpares },
+    answer: { status: 200, description: 'The spares by class', schema: UnitSpares },
   },
   deleteUnit: {
     summary: 'Delete a care unit',
-    description: 'Refused while devices are placed in it.',
+    description: 'Refused while devices are placed in the unit.',
     tag,
     conditional: true,
     answer: { status: 204, description: 'Deleted' },

@@ -36,19 +36,21 @@ const Name = v.pipe(
   v.minLength(1, 'must not be empty'),
   v.maxLength(120, 'must have at most 120 characters'),
   v.regex(/^[^\t\n\r]*$/, 'must be one line'),
-  v.description('As people call it'),
+  v.description('Display name'),
 );
 
 const TimeZone = v.pipe(
   v.string(),
   v.maxLength(64, 'must have at most 64 characters'),
   v.check(isTimeZone, 'must be a zone of the IANA time zone database, for example America/Chicago'),
-  v.description('Zone of the IANA time zone database, for example `America/Chicago`'),
+  v.description('IANA time zone, for example `America/Chicago`'),
 );
 
 const Tier = v.pipe(
   v.picklist(Object.values(AcuityTier)),
-  v.description('T0 intensive care, operating rooms, emergency; T1 step-down; T2 wards and clinics; T3 administration'),
+  v.description(
+    'Acuity tier. T0: intensive care, operating rooms, emergency; T1: step-down; T2: wards and clinics; T3: administration',
+  ),
 );
 
 const windows = (description: string) => v.pipe(listOf(WeeklyWindow, 21), v.description(description));
@@ -56,7 +58,7 @@ const blackouts = (description: string) => v.pipe(listOf(Blackout, 21), v.descri
 
 const Freezes = v.pipe(
   listOf(Freeze, 50),
-  v.description('Stretches of days in which nothing is installed, whatever the windows say'),
+  v.description('Periods in which nothing is installed, whatever the windows say'),
 );
 
 const Spare = v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_000)));
@@ -72,19 +74,21 @@ export const Spares = v.pipe(
     [DeviceClass.Ventilator]: Spare,
     [DeviceClass.Other]: Spare,
   } satisfies Record<DeviceClass, typeof Spare>),
-  v.description('Least number of working devices of a class that must stay in service in the unit'),
+  v.description('Minimum number of working devices of each class that must stay in service in the unit'),
 );
 export type Spares = v.InferOutput<typeof Spares>;
 
 const siteCalendar = {
-  maintenanceWindows: windows('When updates may be installed, for units that say nothing else; none = at any time'),
-  blackouts: blackouts('Shift changes, for units that say nothing else'),
+  maintenanceWindows: windows(
+    'When updates may be installed in units that set no windows of their own; an empty list means any time',
+  ),
+  blackouts: blackouts('Shift changes, in units that set none of their own'),
   freezes: Freezes,
 };
 
 const unitCalendar = {
-  maintenanceWindows: windows("Instead of the site's; none = at any time"),
-  blackouts: blackouts("Instead of the site's"),
+  maintenanceWindows: windows("Replaces the site's windows; an empty list means any time"),
+  blackouts: blackouts("Replaces the site's blackouts"),
 };
 
 /** What a person says of a new site. */
@@ -105,7 +109,7 @@ export type SiteChanges = v.InferOutput<typeof SiteChanges>;
 export const UnitInput = v.strictObject({
   name: Name,
   acuityTier: Tier,
-  timeZone: v.optional(v.pipe(TimeZone, v.description("Only when it differs from the site's"))),
+  timeZone: v.optional(v.pipe(TimeZone, v.description("Only if it differs from the site's"))),
   maintenanceWindows: v.optional(unitCalendar.maintenanceWindows),
   blackouts: v.optional(unitCalendar.blackouts),
   spares: v.optional(Spares),
@@ -126,7 +130,11 @@ export type UnitChanges = v.InferOutput<typeof UnitChanges>;
 const kept = {
   createdAt: v.pipe(v.string(), v.isoTimestamp()),
   updatedAt: v.pipe(v.string(), v.isoTimestamp()),
-  version: v.pipe(v.number(), v.integer(), v.description('Grows with each change; the ETag is this number in quotes')),
+  version: v.pipe(
+    v.number(),
+    v.integer(),
+    v.description('Increases with each change; the ETag is this number in quotes'),
+  ),
 };
 
 /** A site (hospital, clinic) as stored and shown. */

@@ -26,26 +26,27 @@ export const ReviewView = v.object({
 /** The operations on reviews. */
 export const reviewOperations = {
   listReviews: {
-    summary: 'List what was done without a second person',
-    description: 'Open ones by when they are due, overdue ones so first; `state=completed` lists the done ones.',
+    summary: 'List break-glass reviews',
+    description:
+      'Actions taken without a second person, for another person to review. Open reviews by due time, overdue ones first; `state=completed` lists completed ones.',
     tag,
     query: v.strictObject({ ...pageEntries, state: v.optional(v.picklist(['open', 'completed']), 'open') }),
     answer: { status: 200, description: 'A page of reviews', schema: pageOf(ReviewView) },
   },
   getReview: {
-    summary: 'Read a review',
+    summary: 'Get a review',
     tag,
     answer: { status: 200, description: 'The review', schema: ReviewView },
   },
   completeReview: {
     summary: 'Complete a review',
-    description: 'By another person than the one who acted.',
+    description: 'Must be done by somebody other than the person who acted.',
     tag,
     body: v.strictObject({
       justified: v.boolean(),
       finding: v.pipe(v.string(), v.trim(), v.minLength(10), v.maxLength(1_000)),
     }),
-    answer: { status: 200, description: 'Completed', schema: ReviewView },
+    answer: { status: 200, description: 'The completed review', schema: ReviewView },
     problems: [409],
   },
 } as const;

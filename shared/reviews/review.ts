@@ -15,7 +15,7 @@ const text = v.pipe(v.string(), v.trim(), v.minLength(10), v.maxLength(500));
 /** The member that asks for a command without a second person. */
 export const BreakGlass = v.strictObject({
   reasonCode: v.picklist(Object.values(BreakGlassReason)),
-  text: v.pipe(text, v.description('What is happening. Never anything about a patient')),
+  text: v.pipe(text, v.description('What is happening. No patient data')),
 });
 export type BreakGlass = v.InferOutput<typeof BreakGlass>;
 

@@ -31,7 +31,7 @@ const sha256 = v.pipe(
   v.string(),
   v.regex(/^[0-9a-fA-F]{64}$/, 'must be a SHA-256: 64 hexadecimal digits'),
   v.transform((hex) => hex.toLowerCase()),
-  v.description('SHA-256 of the artifact, hexadecimal. A device installs nothing else'),
+  v.description('SHA-256 of the artifact, hexadecimal. Devices install nothing else'),
 );
 
 const signature = v.pipe(
@@ -39,9 +39,7 @@ const signature = v.pipe(
   v.base64('must be base64'),
   v.minLength(1, 'must not be empty'),
   v.maxLength(4_096, 'must have at most 4096 characters'),
-  v.description(
-    'Detached signature of the artifact, base64. Devices verify it with the key that their maker gave them',
-  ),
+  v.description("Detached signature of the artifact, base64. Devices verify it with their manufacturer's key"),
 );
 
 /** Where a device may fetch something without giving away a password or leaving encryption. No URL at all is told before. */
@@ -56,17 +54,17 @@ const url = v.pipe(
   v.url('must be a URL'),
   v.maxLength(2_048, 'must have at most 2048 characters'),
   v.check(isPlainHttps, 'must be https, without a user name, a password or a fragment'),
-  v.description("Where devices fetch it; left out when they know, as from their maker's own service"),
+  v.description("Where devices download it; omit if they know, for example from their manufacturer's service"),
 );
 
 /** What is brought to the devices. */
 const ArtifactInput = v.strictObject({
   kind: v.pipe(
     v.picklist(['firmware', 'os', 'app', 'policy', 'agent']),
-    v.description('A device takes part in one rollout of each kind at a time'),
+    v.description('A device takes part in at most one rollout of each kind at a time'),
   ),
-  name: text(120, 'As the inventory of the devices has it, for apps and policies'),
-  version: text(64, 'The version that devices have afterwards, as their inventory says it'),
+  name: text(120, "For apps and policies, the name in the devices' inventory"),
+  version: text(64, 'The version that devices report in their inventory once updated'),
   sha256,
   signature,
   url: v.exactOptional(url),
@@ -74,43 +72,46 @@ const ArtifactInput = v.strictObject({
 
 const VersionRange = v.pipe(
   v.strictObject({
-    from: v.exactOptional(text(64, 'Included')),
-    below: v.exactOptional(text(64, 'Not included')),
+    from: v.exactOptional(text(64, 'First version, inclusive')),
+    below: v.exactOptional(text(64, 'Upper bound, exclusive')),
   }),
   v.check(({ from, below }) => from !== undefined || below !== undefined, 'must have from, below, or both'),
   v.description(
-    'The versions from which the artifact may be installed. A device that does not say its version takes no part',
+    'Versions that may be updated to the artifact. A device that does not report its version is ineligible',
   ),
 );
 
 const SelectionInput = v.pipe(
   v.strictObject({
-    siteIds: someOf(SiteId, 500, 'Only at these sites'),
-    unitIds: someOf(UnitId, 1_000, 'Only in these care units'),
-    classes: someOf(v.picklist(Object.values(DeviceClass)), 20, 'Only of these classes'),
-    models: someOf(text(120, 'As the record of the device has it'), 100, 'Only of these models'),
+    siteIds: someOf(SiteId, 500, 'Only devices at these sites'),
+    unitIds: someOf(UnitId, 1_000, 'Only devices in these care units'),
+    classes: someOf(v.picklist(Object.values(DeviceClass)), 20, 'Only devices of these classes'),
+    models: someOf(text(120, 'As in the device record'), 100, 'Only devices of these models'),
     tags: someOf(
       text(80, 'For example platform:iomt'),
       20,
-      'Only with all of these: `platform:…`, `ownership:…`, `compliance:…`',
+      'Only devices with all of these tags: `platform:…`, `ownership:…`, `compliance:…`',
     ),
     versions: v.exactOptional(VersionRange),
   }),
-  v.description('Which devices it is for: all that is said must hold'),
+  v.description('Which devices to update; a device must match every filter given'),
 );
 
 const AdvisoryInput = v.strictObject({
-  id: text(80, 'As its publisher calls it: `ICSMA-27-045-01`, `CVE-2027-1234`, the number of a field safety notice'),
-  models: someOf(text(120, 'As the record of the device has it'), 100, 'Affected models; left out, all'),
+  id: text(
+    80,
+    'Id assigned by the publisher: `ICSMA-27-045-01`, `CVE-2027-1234`, or the number of a field safety notice',
+  ),
+  models: someOf(text(120, 'As in the device record'), 100, 'Affected models; default all'),
   versions: v.exactOptional(
     v.pipe(
       v.strictObject({
-        from: v.exactOptional(text(64, 'Included')),
-        below: v.exactOptional(text(64, 'Not included')),
+        from: v.exactOptional(text(64, 'First version, inclusive')),
+        below: v.exactOptional(text(64, 'Upper bound, exclusive')),
       }),
       v.check(({ from, below }) => from !== undefined || below !== undefined, 'must have from, below, or both'),
       v.description(
-        'Affected versions of what is replaced; left out, all. A device that does not say its version counts',
+        'Affected versions of what is replaced; default all. A device that does not report its version counts as affected',
       ),
     ),
   ),
@@ -127,10 +128,10 @@ const share = (description: string) =>
 const testInput = ({ p0, p1, alpha, beta }: TestSettings, description: string) =>
   v.pipe(
     v.strictObject({
-      p0: v.optional(share('The share of failures that is still good'), p0),
-      p1: v.optional(share('The share of failures that must not go on'), p1),
-      alpha: v.optional(share('How often a good rollout may be stopped'), alpha),
-      beta: v.optional(share('How often a bad rollout may be promoted'), beta),
+      p0: v.optional(share('Acceptable share of failures'), p0),
+      p1: v.optional(share('Unacceptable share of failures'), p1),
+      alpha: v.optional(share('Probability of stopping a good rollout'), alpha),
+      beta: v.optional(share('Probability of promoting a bad rollout'), beta),
     }),
     v.check((test) => test.p0 < test.p1, 'p0 must be less than p1'),
     v.check((test) => test.alpha + test.beta < 1, 'alpha and beta must be less than 1 together'),
@@ -140,17 +141,14 @@ const testInput = ({ p0, p1, alpha, beta }: TestSettings, description: string) =
 const gate = defaultGate;
 const GateInput = v.pipe(
   v.strictObject({
-    failures: v.optional(testInput(gate.failures, 'Of devices that reported: came through, or not'), {}),
-    silence: v.optional(
-      testInput(gate.silence, 'Of devices that were activated: reported in time, or stayed silent'),
-      {},
-    ),
+    failures: v.optional(testInput(gate.failures, 'Test for failures among the devices that reported'), {}),
+    silence: v.optional(testInput(gate.silence, 'Test for silence: activated devices that did not report in time'), {}),
     controlAlpha: v.optional(
-      share('How often the comparison with devices that are not updated yet may find harm where there is none'),
+      share('Probability that the comparison with devices not yet updated finds harm where there is none'),
       gate.controlAlpha,
     ),
   }),
-  v.description('How the wave is judged; what is left out is the default'),
+  v.description('How the wave is judged'),
 );
 
 const percent = v.pipe(v.number(), v.description('At least 0.01, less than 100'));
@@ -161,7 +159,7 @@ const ScopeInput = v.pipe(
       unitIds: v.pipe(
         v.array(UnitId),
         v.maxLength(200, 'must name at most 200'),
-        v.description('With none, the wave is skipped'),
+        v.description('If empty, the wave is skipped'),
       ),
     }),
     v.strictObject({ kind: v.literal('one-unit') }),
@@ -174,14 +172,14 @@ const ScopeInput = v.pipe(
     v.strictObject({ kind: v.literal('share-of-devices'), percent }),
     v.strictObject({ kind: v.literal('rest') }),
   ]),
-  v.description('Which devices it takes, of those that no wave before it took'),
+  v.description('Which devices the wave takes, of those that no earlier wave took'),
 );
 
 const WaveInput = v.strictObject({
-  name: text(60, 'As people call it'),
+  name: text(60, 'Display name'),
   scope: ScopeInput,
   bakeHours: v.optional(
-    v.pipe(v.number(), v.description('24 hours to 60 days; longer when no change of shifts lies in it')),
+    v.pipe(v.number(), v.description('24 hours to 60 days; extended to include a change of shifts')),
     24,
   ),
   gate: v.optional(GateInput, {}),
@@ -194,7 +192,7 @@ const WavesInput = v.pipe(
     if (dataset.typed)
       for (const problem of problemsOf(dataset.value)) addIssue({ message: problem.replace(/\.$/, '') });
   }),
-  v.description('Left out: one unit, one site, a tenth of the sites, the rest, each with a day of bake'),
+  v.description('Default: one unit, one site, a tenth of the sites, the rest, each with a bake of one day'),
 );
 
 /** Kinds that fit only what they were made for: on another device they break it. */
@@ -206,14 +204,16 @@ const mostBytes = 80_000;
 /** What a person says of a rollout; what is left out takes its default. */
 export const RolloutInput = v.pipe(
   v.strictObject({
-    name: text(120, 'As people call it'),
+    name: text(120, 'Display name'),
     artifact: ArtifactInput,
     selection: SelectionInput,
     waves: v.optional(WavesInput, () => structuredClone(defaultWaves([])) as v.InferInput<typeof WavesInput>),
     order: v.optional(
       v.pipe(
         v.picklist(Object.values(RolloutOrder)),
-        v.description('In which order devices of a wave come: by lot, or those at risk first'),
+        v.description(
+          'Order of devices within a wave: by random draw (`pilot-first`), or those most at risk first (`risk-first`)',
+        ),
       ),
       RolloutOrder.PilotFirst,
     ),
@@ -222,21 +222,24 @@ export const RolloutInput = v.pipe(
         v.array(AdvisoryInput),
         v.minLength(1, 'must name at least one; leave it out when there is none'),
         v.maxLength(20, 'must name at most 20'),
-        v.description('What the artifact answers. With `risk-first`, devices on which one is open come first'),
+        v.description('Advisories that the artifact fixes. With `risk-first`, affected devices come first'),
       ),
     ),
     onStop: v.optional(
-      v.pipe(v.picklist(['pause', 'roll-back']), v.description('What happens when the gate stops it')),
+      v.pipe(
+        v.picklist(['pause', 'roll-back']),
+        v.description('What to do when a gate or a safety event stops the rollout'),
+      ),
       'pause',
     ),
-    wayBack: text(1_000, 'How devices get back to what they had (safety rule R10)'),
+    wayBack: text(1_000, 'How devices return to the previous version (safety rule R10)'),
     soakHours: v.optional(
       v.pipe(
         v.number(),
         v.minValue(0, 'must be 0 or more'),
         v.maxValue(60 * 24, 'must be at most 60 days'),
         v.check((hours) => hours === 0 || hours >= 0.01, 'must be 0, or at least 0.01'),
-        v.description('How long it is watched after its last wave'),
+        v.description('How long to watch the rollout after its last wave'),
       ),
       24,
     ),

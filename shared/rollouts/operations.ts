@@ -12,7 +12,7 @@ const time = v.pipe(v.string(), v.isoTimestamp());
 const count = v.pipe(v.number(), v.integer());
 const share = v.pipe(v.number(), v.description('0 to 1'));
 const counts = (description: string) => v.pipe(v.record(v.string(), count), v.description(description));
-const words = v.pipe(v.string(), v.description('For people: one or two sentences'));
+const words = v.pipe(v.string(), v.description('Explanation in one or two sentences'));
 
 /** States of a rollout, as they are stored. */
 const states = [
@@ -63,59 +63,59 @@ export const GateView = v.object({
   verdict: v.picklist(Object.values(Verdict)),
   reason: v.picklist(Object.values(GateReason)),
   words,
-  seen: v.pipe(TallyView, v.description('Devices of this wave that came through, and that failed')),
-  silence: v.pipe(TallyView, v.description('Devices of this wave that reported in time, and that did not')),
-  allWaves: v.pipe(TallyView, v.description('`seen` of all waves until now')),
+  seen: v.pipe(TallyView, v.description('Devices of this wave that succeeded and that failed')),
+  silence: v.pipe(TallyView, v.description('Devices of this wave that reported in time and that did not')),
+  allWaves: v.pipe(TallyView, v.description('`seen` over all waves so far')),
   interval: v.pipe(
     v.object({ low: share, high: share }),
-    v.description('Share of failures of this wave, 95 % interval (Wilson). Nothing is decided by it'),
+    v.description('Share of failures in this wave, 95 % interval (Wilson). Informational: the gate does not use it'),
   ),
-  looksFor: v.pipe(share, v.description('The share of failures that must be excluded')),
+  looksFor: v.pipe(share, v.description('The share of failures that the evidence must exclude')),
   missing: v.pipe(
     v.object({ comeThrough: count, report: count }),
-    v.description('Devices that must still come through, and report in time, without another failure'),
+    v.description('How many more devices must succeed, and report in time, without another failure'),
   ),
-  failuresToStop: v.pipe(count, v.description('So many failures in a row stop it')),
-  position: v.pipe(v.number(), v.description('Between the bounds of the test: 0 promotes, 1 stops')),
+  failuresToStop: v.pipe(count, v.description('How many failures in a row would stop the wave')),
+  position: v.pipe(v.number(), v.description('Position between the bounds of the test: 0 promotes, 1 stops')),
   strata: v.array(
     v.object({
       stratum: v.string(),
       success: count,
       failure: count,
-      silent: v.pipe(count, v.description('Were activated, and did not report in time')),
+      silent: v.pipe(count, v.description('Activated, but did not report in time')),
       stops: v.boolean(),
     }),
   ),
   control: v.pipe(
     v.array(v.object({ stratum: v.string(), updated: Observed, notYet: Observed, chance: share })),
-    v.description('Where updated devices lose their connection more often than others of the same stratum'),
+    v.description('Strata in which updated devices lose their connection more often than the others'),
   ),
 });
 
 const Counts = {
   states: counts('Devices by state'),
-  waiting: counts('Devices that wait, by what they wait for'),
-  ineligible: counts('Devices that take no part, by why'),
+  waiting: counts('Waiting devices by reason'),
+  ineligible: counts('Ineligible devices by reason'),
   unfetched: counts(
-    'Devices that could not fetch it, by why: `download` or `space`. The gate does not hold it against the artifact',
+    'Devices that could not download the artifact, by reason: `download` or `space`. The gate does not count them as failures',
   ),
 };
 
 const WaveView = v.object({
   name: v.string(),
-  devices: v.pipe(count, v.description('How many are planned for it')),
+  devices: v.pipe(count, v.description('Devices planned for the wave')),
   state: v.picklist(waveStates),
   words,
   since: v.optional(time),
   openedAt: v.optional(time),
-  opensAt: v.optional(v.pipe(time, v.description('When the first of its places opens'))),
-  bakeUntil: v.optional(v.pipe(time, v.description('Set when the evidence was enough for the first time'))),
+  opensAt: v.optional(v.pipe(time, v.description('When the first window of its places opens'))),
+  bakeUntil: v.optional(v.pipe(time, v.description('Set once the evidence first sufficed'))),
   ...Counts,
-  planned: v.pipe(count, v.description('Devices that nobody has told anything yet')),
-  gate: v.optional(v.pipe(GateView, v.description('Missing before the wave begins'))),
+  planned: v.pipe(count, v.description('Devices not contacted yet')),
+  gate: v.optional(v.pipe(GateView, v.description('Absent before the wave starts'))),
   cleanExcludes: v.pipe(
     share,
-    v.description('If none of its devices fails, so many of all may still fail (95 % confidence)'),
+    v.description('Share of all devices that may still fail even if none in this wave does (95 % confidence)'),
   ),
 });
 
@@ -134,7 +134,7 @@ export const RolloutView = v.object({
   since: time,
   words,
   definition: RolloutInput,
-  digest: v.optional(v.pipe(v.string(), v.description('Of the plan. Send it when you approve'))),
+  digest: v.optional(v.pipe(v.string(), v.description('Digest of the plan. Send it to approve'))),
   createdBy: v.string(),
   createdAt: time,
   submittedBy: v.optional(v.string()),
@@ -148,12 +148,12 @@ export const RolloutView = v.object({
       from: v.picklist(['running', 'soaking']),
     }),
   ),
-  stopped: v.optional(v.pipe(v.string(), v.description('Why a gate or a safety event stopped it, for good'))),
+  stopped: v.optional(v.pipe(v.string(), v.description('Why a gate or a safety event stopped it permanently'))),
   skippedSites: v.array(v.string()),
-  soakUntil: v.optional(v.pipe(time, v.description('Until when it is watched after its last wave'))),
+  soakUntil: v.optional(v.pipe(time, v.description('When the watch after its last wave ends'))),
   waves: v.array(WaveView),
-  counts: v.pipe(v.object(Counts), v.description('Of all waves')),
-  back: v.optional(v.pipe(v.object(Counts), v.description('Of devices on their way back'))),
+  counts: v.pipe(v.object(Counts), v.description('Totals over all waves')),
+  back: v.optional(v.pipe(v.object(Counts), v.description('Devices being rolled back'))),
 });
 
 /** A rollout in a list. */
@@ -174,14 +174,14 @@ const PlanUnit = v.object({
   wave: count,
   unitId: v.string(),
   class: v.picklist(Object.values(DeviceClass)),
-  devices: v.pipe(count, v.description('Of the class in the unit that this wave takes')),
-  inUnit: v.pipe(count, v.description('All of the class that are enrolled in the unit')),
-  keep: v.optional(v.pipe(count, v.description('`spares` of the unit: the least number that must stay in service'))),
-  sparesBefore: v.pipe(count, v.description('How many of the class the unit can spare at once')),
-  sparesAfter: v.pipe(count, v.description('What is left of it while as many as possible are being updated')),
-  atOnce: v.pipe(count, v.description('How many of them are out of service at once, at most')),
-  canSpare: v.pipe(v.boolean(), v.description('False: as things are, none of them is ever let in')),
-  opensAt: v.optional(v.pipe(time, v.description('When its window opens, or now; missing when it never does'))),
+  devices: v.pipe(count, v.description('Devices of the class in the unit that this wave takes')),
+  inUnit: v.pipe(count, v.description('All enrolled devices of the class in the unit')),
+  keep: v.optional(v.pipe(count, v.description("The unit's `spares`: the minimum that must stay in service"))),
+  sparesBefore: v.pipe(count, v.description('How many devices of the class the unit can spare at once')),
+  sparesAfter: v.pipe(count, v.description('How many it can still spare while `atOnce` are being updated')),
+  atOnce: v.pipe(count, v.description('Maximum number out of service at once')),
+  canSpare: v.pipe(v.boolean(), v.description('If false, none of them can be updated as things stand')),
+  opensAt: v.optional(v.pipe(time, v.description('When its window opens, or now; absent if it never does'))),
   words,
 });
 
@@ -201,18 +201,21 @@ export const PlanView = v.object({
       firstWindow: v.optional(time),
       bakeHours: v.number(),
       looksFor: share,
-      cleanDevicesToPromote: v.pipe(count, v.description('So many without a failure promote it by themselves')),
+      cleanDevicesToPromote: v.pipe(
+        count,
+        v.description('How many devices without a failure are enough to promote the wave'),
+      ),
       cleanExcludes: share,
       words,
     }),
   ),
-  ineligible: counts('Selected devices that take no part, by why'),
+  ineligible: counts('Selected but ineligible devices by reason'),
   sites: v.array(
     v.object({
-      siteId: v.pipe(v.string(), v.description('Empty for devices that stand at no site')),
+      siteId: v.pipe(v.string(), v.description('Empty for devices without a site')),
       digest: v.string(),
-      devices: v.pipe(v.array(count), v.description('By wave')),
-      ineligible: counts('Selected devices that take no part, by why'),
+      devices: v.pipe(v.array(count), v.description('Number of devices by wave')),
+      ineligible: counts('Selected but ineligible devices by reason'),
       units: v.array(PlanUnit),
     }),
   ),
@@ -221,13 +224,13 @@ export const PlanView = v.object({
 /** A device in the plan of a site. */
 export const PlanEntryView = v.object({
   deviceId: v.string(),
-  wave: v.optional(v.pipe(count, v.description('Missing for one that takes no part'))),
-  rank: v.optional(v.pipe(count, v.description("Its place among the site's devices of the wave, from 0"))),
+  wave: v.optional(v.pipe(count, v.description('Absent for an ineligible device'))),
+  rank: v.optional(v.pipe(count, v.description("Position among the site's devices in the wave, from 0"))),
   unitId: v.optional(v.string()),
   class: v.optional(v.picklist(Object.values(DeviceClass))),
   stratum: v.optional(v.pipe(v.string(), v.description('`<hardware revision>/<unit type>`'))),
   ineligible: v.optional(v.picklist(Object.values(Ineligibility))),
-  words: v.optional(v.pipe(v.string(), v.description('Why it takes no part'))),
+  words: v.optional(v.pipe(v.string(), v.description('Why it is ineligible'))),
 });
 
 /** A device of a rollout. */
@@ -241,12 +244,12 @@ export const ExecutionView = v.object({
   direction: v.picklist(['forward', 'back']),
   state: v.picklist(executionStates),
   since: time,
-  outOfService: v.pipe(v.boolean(), v.description('Taken away from the unit, and not known to be back')),
+  outOfService: v.pipe(v.boolean(), v.description('Taken out of service in its unit, and not known to be back')),
   commandId: v.optional(v.string()),
-  words: v.pipe(v.string(), v.description('Where it is; when it waits, what for')),
-  reason: v.optional(v.pipe(v.picklist(Object.values(DeferralReason)), v.description('What it waits for'))),
+  words: v.pipe(v.string(), v.description('Where it stands and, if it waits, what for')),
+  reason: v.optional(v.pipe(v.picklist(Object.values(DeferralReason)), v.description('Why it waits'))),
   until: v.optional(
-    v.pipe(time, v.description('When it is looked at again, or given up, at the latest. Missing at its end only')),
+    v.pipe(time, v.description('When it is re-evaluated or given up at the latest. Absent only in a final state')),
   ),
 });
 
@@ -274,15 +277,15 @@ export const rolloutOperations = {
   listRollouts: {
     summary: 'List rollouts',
     description:
-      'The newest first. Only those that concern a site of the caller; a page can hold fewer than `limit` and still have a next one.',
+      'Newest first. Only rollouts that concern a site of the caller; a page may hold fewer than `limit` and still have a `next`.',
     tag,
     query: v.strictObject({ ...pageEntries, state: v.optional(v.picklist(states)) }),
     answer: { status: 200, description: 'A page of rollouts', schema: pageOf(RolloutSummary) },
   },
   createRollout: {
-    summary: 'Make a draft',
+    summary: 'Create a rollout',
     description:
-      'Nothing happens to any device. Next: `…/plan`, look at the plan, `…/submit`, approval by another person, `…/start`.',
+      'Creates a draft; no device is touched. Then `…/plan`, review the plan, `…/submit`, approval by another person, `…/start`.',
     tag,
     body: RolloutInput,
     idempotencyKey: true,
@@ -290,15 +293,16 @@ export const rolloutOperations = {
     problems: [409],
   },
   getRollout: {
-    summary: 'Read a rollout with its progress',
+    summary: 'Get a rollout',
     description:
-      'For each wave: what its gate has seen, what it says, and what it misses. Counts are exact to the second, not to the moment.',
+      'With its progress: for each wave, what its gate has seen, its verdict, and the evidence it still lacks. Counts may lag by about a second.',
     tag,
     answer: { status: 200, description: 'The rollout', schema: RolloutView, etag: true },
   },
   updateRollout: {
-    summary: 'Change a rollout that has not begun',
-    description: 'The whole definition. Plan and approval are void: it is a draft again.',
+    summary: 'Update a rollout',
+    description:
+      'Replaces the definition of a rollout that has not started. Discards plan and approval: it becomes a draft again.',
     tag,
     body: RolloutInput,
     conditional: true,
@@ -307,27 +311,27 @@ export const rolloutOperations = {
   },
   planRollout: {
     summary: 'Plan a rollout',
-    description: 'Decides which devices come in which wave, by the devices as they are now. Takes seconds to minutes.',
+    description: 'Assigns devices to waves as the devices are now. Runs in the background, for seconds to minutes.',
     tag,
     answer: {
       status: 202,
-      description: 'Being planned; `plan.state` says how far it is',
+      description: 'Planning; see `plan.state`',
       schema: RolloutView,
       etag: true,
     },
     problems: [409],
   },
   getRolloutPlan: {
-    summary: 'Read what the plan means',
+    summary: 'Get the plan of a rollout',
     description:
-      'Wave by wave: sites, units with what they can spare, first window, and what the wave can prove. Devices that take no part are counted by why.',
+      'For each wave: sites, units and what they can spare, the first window, and what the wave can prove. Ineligible devices are counted by reason.',
     tag,
     answer: { status: 200, description: 'The plan', schema: PlanView },
     problems: [409],
   },
   getSitePlan: {
-    summary: 'Read exactly which devices of a site come, wave by wave',
-    description: 'In the order of admission, then those that take no part, with why.',
+    summary: 'List the planned devices of a site',
+    description: 'Wave by wave in order of admission, then ineligible devices with the reason.',
     tag,
     query: v.strictObject({
       cursor: pageEntries.cursor,
@@ -335,7 +339,7 @@ export const rolloutOperations = {
         v.pipe(
           v.string(),
           v.regex(/^\d{1,4}$/, 'must be a number'),
-          v.description(`Most devices of the page, 1 to ${largestPlanPage}`),
+          v.description(`Maximum number of devices, 1 to ${largestPlanPage}; default 100`),
           v.toNumber(),
           v.minValue(1, 'must be at least 1'),
           v.maxValue(largestPlanPage, `must be at most ${largestPlanPage}`),
@@ -346,7 +350,7 @@ export const rolloutOperations = {
         v.pipe(
           v.string(),
           v.regex(/^(\d{1,2}|ineligible)$/, 'must be the number of a wave, or "ineligible"'),
-          v.description('Only this wave (from 0), or only `ineligible`'),
+          v.description('Only this wave (from 0), or only `ineligible` devices'),
         ),
       ),
     }),
@@ -354,106 +358,108 @@ export const rolloutOperations = {
     problems: [409],
   },
   submitRollout: {
-    summary: 'Ask for the approval of the plan',
-    description: 'Needs a fresh second factor. Another person has three days to approve.',
+    summary: 'Submit a rollout for approval',
+    description:
+      'Requires a multi-factor sign-in within the last 15 minutes. Another person has three days to approve the plan.',
     tag,
-    answer: after('Waits for approval'),
+    answer: after('Waiting for approval'),
     problems: [409],
   },
   approveRollout: {
-    summary: 'Be the second person',
+    summary: 'Approve a rollout',
     description:
-      'Neither who made nor who submitted it, with a fresh second factor and a role that fits its devices. `digest` must be that of the plan that you looked at.',
+      'The approver must have neither created nor submitted it, and needs a multi-factor sign-in within the last 15 minutes and a role that covers its devices. `digest` must match the plan that was reviewed.',
     tag,
     body: v.strictObject({ digest }),
-    answer: after('Approved: it can be started'),
+    answer: after('Approved, ready to start'),
     problems: [409],
   },
   rejectRollout: {
-    summary: 'Refuse to approve',
-    description: 'Any operator at one of its sites. It cannot be approved any more; clone it to begin anew.',
+    summary: 'Reject a rollout',
+    description: 'Open to any operator at one of its sites. It can no longer be approved; clone it to start over.',
     tag,
     body: Reason,
-    answer: after('Refused'),
+    answer: after('Rejected'),
     problems: [409],
   },
   startRollout: {
     summary: 'Start an approved rollout',
-    description: 'Its first wave begins. Sending it again changes nothing, and repairs a start that was interrupted.',
+    description: 'Begins its first wave. Repeating the call changes nothing, or resumes a start that was interrupted.',
     tag,
     answer: after('Running'),
     problems: [409],
   },
   pauseRollout: {
-    summary: 'Pause',
+    summary: 'Pause a rollout',
     description:
-      'Any operator at one of its sites, without a second factor. No device is let in from the next look on; what is being activated is finished.',
+      'Open to any operator at one of its sites, without a second factor. No more devices are admitted from the next check on; activations under way finish.',
     tag,
     body: Reason,
     answer: after('Paused'),
     problems: [409],
   },
   resumeRollout: {
-    summary: 'Go on after a pause',
-    description: 'Not when a gate or a safety event stopped it: such a rollout never goes forward again.',
+    summary: 'Resume a rollout',
+    description: 'Not if a gate or a safety event stopped it: such a rollout never goes forward again.',
     tag,
     answer: after('Running'),
     problems: [409],
   },
   skipRolloutSite: {
-    summary: 'Leave out a site',
-    description: 'No device is let in there any more. Any operator of that site.',
+    summary: 'Skip a site',
+    description: 'Admits no more devices there. Open to any operator at that site.',
     tag,
     body: v.strictObject({ siteId: id, reason: why }),
-    answer: after('Without the site'),
+    answer: after('The site is skipped'),
     problems: [409],
   },
   promoteWave: {
-    summary: 'Promote a wave by hand',
+    summary: 'Promote a wave manually',
     description:
-      'A person takes the responsibility that the evidence does not: for a wave that is too small to prove anything, or a finding that was explained. Needs a fresh second factor and a reason. Not before its bake is over.',
+      'A person takes responsibility where the evidence does not suffice: the wave is too small to prove anything, or a finding has been explained. Requires a multi-factor sign-in within the last 15 minutes and a reason. Not before its bake is over.',
     tag,
     body: v.strictObject({
-      wave: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(19), v.description('Its number, from 0')),
+      wave: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(19), v.description('Number of the wave, from 0')),
       reason: why,
     }),
     answer: after('The wave is promoted'),
     problems: [409],
   },
   abortRollout: {
-    summary: 'Abort',
+    summary: 'Abort a rollout',
     description:
-      'For good. Any operator at one of its sites. What is not activated is withdrawn; an activation is never interrupted.',
+      'Permanent. Open to any operator at one of its sites. Cancels what is not activated yet; never interrupts an activation.',
     tag,
     body: Reason,
     answer: after('Aborting'),
     problems: [409],
   },
   rollBackRollout: {
-    summary: 'Bring the devices back to what they had',
-    description: 'Under the same spares, windows and interlock. Needs a fresh second factor.',
+    summary: 'Roll back a rollout',
+    description:
+      'Returns devices to the previous version, under the same spares, windows and interlock. Requires a multi-factor sign-in within the last 15 minutes.',
     tag,
     body: Reason,
     answer: after('Rolling back'),
     problems: [409],
   },
   cloneRollout: {
-    summary: 'Make a draft of the same definition',
-    description: 'Without plan, approval or anything that happened.',
+    summary: 'Clone a rollout',
+    description: 'Creates a draft with the same definition, without plan, approval or history.',
     tag,
     idempotencyKey: true,
     answer: { status: 201, description: 'The draft', schema: RolloutView, etag: true, location: true },
     problems: [409],
   },
   reportSafetyEvent: {
-    summary: 'Report that a device of the rollout harmed, or could have',
+    summary: 'Report a safety event',
     description:
-      'Any operator of the site of the device, without a second factor. One report stops the rollout at once and for good; or it rolls back by itself when it says so.',
+      'A device of the rollout caused harm, or could have. Open to any operator at the site of the device, without a second factor. One report stops the rollout at once and permanently; if its `onStop` is `roll-back`, it rolls back.',
     tag,
     body: v.strictObject({
       deviceId: id,
       kind: v.picklist(['not-returned-to-service', 'alarm-path-lost', 'harm-reported']),
-      words: v.pipe(why, v.description('What happened. Nothing about a patient: it is kept in the audit trail')),
+      words: v.pipe(why, v.description('What happened. No patient data: it is kept in the audit trail')),
     }),
     answer: after('Stopped'),
     problems: [409],
@@ -461,7 +467,7 @@ export const rolloutOperations = {
   listRolloutDevices: {
     summary: 'List the devices of a rollout',
     description:
-      'Those that were told to download, and those that could not take part when it was their turn; the others are in the plan. Every one that waits says why, and until when. Only at sites that the caller may read; a page can hold fewer than `limit` and still have a next one.',
+      'Devices that were told to download, and those that were ineligible when their turn came; for the others see the plan. Every waiting device says why and until when. Only devices at sites that the caller may read; a page may hold fewer than `limit` and still have a `next`.',
     tag,
     query: v.strictObject({
       ...pageEntries,
@@ -471,20 +477,20 @@ export const rolloutOperations = {
     answer: { status: 200, description: 'A page of devices', schema: pageOf(ExecutionView) },
   },
   returnRolloutDevice: {
-    summary: 'Put a device back into service',
+    summary: 'Return a device to service',
     description:
-      'A device that failed or fell silent after its activation is missing in its unit, and takes one of its spares, until it is seen to work. Here a person who looked at it says that it works, or that the unit need not count on it: also when the rollout is over, and after a safety event. Whoever runs rollouts of its class at its site. What became of the update stays as it is.',
+      'A device that failed or fell silent after its activation is out of service in its unit, and uses up one of its spares, until it is seen to work. With this call a person who checked it confirms that it works, or that the unit need not count on it, even after the rollout has ended and after a safety event. Open to anyone who may run rollouts of its class at its site. The outcome of the update does not change.',
     tag,
     body: v.strictObject({
-      reason: v.pipe(why, v.description('What was found. Nothing about a patient: it is kept in the audit trail')),
+      reason: v.pipe(why, v.description('What was found. No patient data: it is kept in the audit trail')),
     }),
-    answer: { status: 200, description: 'The device, not out of service any more', schema: ExecutionView },
+    answer: { status: 200, description: 'The device, no longer out of service', schema: ExecutionView },
     problems: [409],
   },
   listRolloutTimeline: {
-    summary: 'What happened to a rollout, newest first',
+    summary: 'List the timeline of a rollout',
     description:
-      'The audit trail of the rollout as sentences: what people did, and what gates decided and why. What happened at sites that the caller may not look at is left out, or told without the site; a page can hold fewer than `limit` and still have a next one.',
+      'Newest first. The audit trail of the rollout in sentences: what people did, what gates decided and why. Entries about sites that the caller may not read are omitted or do not name the site; a page may hold fewer than `limit` and still have a `next`.',
     tag,
     query: PageQuery,
     answer: { status: 200, description: 'A page of the timeline', schema: pageOf(TimelineView) },

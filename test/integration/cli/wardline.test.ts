@@ -53,7 +53,7 @@ describe('wardline', () => {
   test.each([
     [[], 0, 'audit verify'],
     [['--help'], 0, 'audit export'],
-    [['audit', 'verify', '--help'], 0, 'Exit code 0'],
+    [['audit', 'verify', '--help'], 0, 'Exit code: 0 if the archive is sound'],
     [['audit', 'export', '--help'], 0, 'WARDLINE_TOKEN'],
     [['audit', 'burn'], 2, 'There is no command "audit burn"'],
     [['audit', 'verify'], 2, 'Name one folder'],
@@ -63,7 +63,7 @@ describe('wardline', () => {
     [['audit', 'export', '--from', 'yesterday', '--out', 'x'], 2, 'must be days'],
     [['audit', 'export', '--from', '2027-03-01', '--out', 'x'], 2, 'Where is the API?'],
     [['audit', 'export', '--from', '2027-03-01', '--out', 'x', '--api', 'https://x'], 2, 'WARDLINE_TOKEN is not set'],
-    [['rollout', 'watch', '--help'], 0, 'Exit code 0 when it was completed'],
+    [['rollout', 'watch', '--help'], 0, 'Exit code: 0 if the rollout completed'],
     [['rollout', 'watch'], 2, 'Name one rollout'],
     [['rollout', 'watch', '../devices'], 2, 'Name one rollout'],
     [['rollout', 'watch', 'ro-1', '--interval', '0'], 2, '--interval must be 1 to 3600'],
@@ -116,7 +116,7 @@ describe('audit export', () => {
     const { origin } = new URL(url);
     expect(await exported(url, 'nobody')).toEqual({
       code: 1,
-      output: `${origin} does not answer (ECONNREFUSED). Is the address right, and does the API run?\n`,
+      output: `${origin} does not answer (ECONNREFUSED). Is the address right, and is the API running?\n`,
     });
     expect(await exported('ftp://x', 'ftp')).toMatchObject({
       code: 2,
