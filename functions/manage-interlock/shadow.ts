@@ -2,6 +2,7 @@ import type { Table } from '../../shared/aws/dynamodb.ts';
 import { CommandType } from '../../shared/commands/command.ts';
 import { Gate } from '../../shared/commands/gates/gate.ts';
 import { type CommandPage, type CommandPosition, listStoredCommands } from '../../shared/commands/store.ts';
+import type { DeviceId } from '../../shared/devices/device.ts';
 import { operation } from '../../shared/http/api.ts';
 import { pageBody } from '../../shared/http/page.ts';
 import { interlockOperations, shadowCommandsOfDevice } from '../../shared/interlock/operations.ts';
@@ -11,7 +12,7 @@ import { limitOperations } from '../../shared/limits/operations.ts';
 import { shadowLimits } from '../../shared/limits/shadow.ts';
 import { type DecidedRequest, decidedSince } from './decided.ts';
 import type { Services } from './services.ts';
-import { ofEach, shadowPage } from './shadow-devices.ts';
+import { ofEach, type ShadowPage, shadowPage } from './shadow-devices.ts';
 
 /** Shadow mode (R17). */
 export function shadowHandlers(services: Services) {
@@ -28,22 +29,7 @@ export function shadowHandlers(services: Services) {
         return { asked: [...commands.asked, ...refusedOf(trail.requests)], cut: commands.cut || trail.cut };
       });
       const results = found.flatMap(({ asked }) => asked.map((each) => shadow(each, settings)));
-      return {
-        body: {
-          settings,
-          since: page.since,
-          devices: page.devices.length,
-          commands: results.length,
-          decided: sum(results, ({ decided }) => decided),
-          undecidable: sum(results, ({ undecidable }) => undecidable),
-          cutDevices: [...cutDevices],
-          ...pageBody(
-            page.list,
-            results.flatMap(({ changes }) => changes),
-            page.next,
-          ),
-        },
-      };
+      return { body: { settings, commands: results.length, ...reportOf(page, results, cutDevices) } };
     }),
 
     shadowLimits: operation(limitOperations.shadowLimits, async ({ caller, body, receivedAt }) => {
@@ -54,28 +40,27 @@ export function shadowHandlers(services: Services) {
       const results = found.flatMap(({ requests }) =>
         requests.map(({ refused: _refused, ...request }) => shadowLimits(request, body.limits)),
       );
-      return {
-        body: {
-          limits: body.limits,
-          since: page.since,
-          devices: page.devices.length,
-          requests: results.length,
-          decided: sum(results, ({ decided }) => decided),
-          undecidable: sum(results, ({ undecidable }) => undecidable),
-          cutDevices: [...cutDevices],
-          ...pageBody(
-            page.list,
-            results.flatMap(({ changes }) => changes),
-            page.next,
-          ),
-        },
-      };
+      return { body: { limits: body.limits, requests: results.length, ...reportOf(page, results, cutDevices) } };
     }),
   };
 }
 
-const sum = <Result>(results: readonly Result[], count: (result: Result) => number): number =>
-  results.reduce((total, result) => total + count(result), 0);
+/** What both kinds of shadow report: what was looked at, what could be decided anew, and what came out otherwise. */
+function reportOf<Change>(
+  { devices, list, next, since }: ShadowPage,
+  results: readonly { readonly decided: number; readonly undecidable: number; readonly changes: readonly Change[] }[],
+  cutDevices: readonly DeviceId[],
+) {
+  const changes = results.flatMap((result) => result.changes);
+  return {
+    since,
+    devices: devices.length,
+    decided: results.reduce((total, { decided }) => total + decided, 0),
+    undecidable: results.reduce((total, { undecidable }) => total + undecidable, 0),
+    cutDevices: [...cutDevices],
+    ...pageBody(list, changes, next),
+  };
+}
 
 /** What the interlock refused. Only erasing is, and what its decision says does not hang on the parameters. */
 function refusedOf(requests: readonly DecidedRequest[]): Decided[] {

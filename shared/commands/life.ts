@@ -82,13 +82,21 @@ export const isHeldByGate = (command: StoredCommand): boolean =>
  */
 export function heldBack(command: StoredCommand, decision: GateDecision): StoredCommand {
   if (command.status === Delivered) return command;
-  const { gate, reason, at, until } = decision;
+  const { gate, reason, at } = decision;
   const last = command.history.at(-1);
   const again = isHeldByGate(command) && last?.source === gate && last.reason === reason;
   if (again && command.deferredUntil !== undefined && command.deferredUntil > at) return command;
-  const change = { status: Deferred, at, source: gate, reason, ...(until === undefined ? {} : { until }) };
-  return changed(command, change) ?? command;
+  return changed(command, deferralBy(decision)) ?? command;
 }
+
+/** The change by which a gate has a command wait. */
+export const deferralBy = ({ gate, reason, at, until }: GateDecision): CommandChange => ({
+  status: Deferred,
+  at,
+  source: gate,
+  reason,
+  ...(until === undefined ? {} : { until }),
+});
 
 /** The acknowledged command at the end of its verification window: it stays what the device said, and ends. */
 export function closedUnverified(command: StoredCommand, now: string): StoredCommand | undefined {

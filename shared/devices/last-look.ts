@@ -2,7 +2,7 @@ import type { Table } from '../aws/dynamodb.ts';
 import { brakeDecision, brakedTypes } from '../brake/brake.ts';
 import { CommandStatus, type StoredCommand } from '../commands/command.ts';
 import { type GateDecision, GateEffect } from '../commands/gates/gate.ts';
-import { changed } from '../commands/life.ts';
+import { changed, deferralBy } from '../commands/life.ts';
 import { changeCommand } from '../commands/store.ts';
 import { withLatest } from '../interlock/gate.ts';
 import type { Device } from './device.ts';
@@ -51,14 +51,6 @@ export async function lastLook(
 /** The command as the brake found it before it left; undefined when somebody has changed it since. */
 function takenBack(command: StoredCommand, decision: GateDecision): StoredCommand | undefined {
   if (command.status !== CommandStatus.Delivered) return undefined;
-  const { gate, reason, at, until } = decision;
-  const change = {
-    status: CommandStatus.Deferred,
-    at,
-    source: gate,
-    reason,
-    ...(until === undefined ? {} : { until }),
-  };
-  const deferred = changed(command, change);
+  const deferred = changed(command, deferralBy(decision));
   return deferred === undefined ? undefined : withLatest(deferred, decision);
 }

@@ -66,8 +66,9 @@ export async function holdWhileUpdating(tables: AdmissionTables, handOut: HandOu
   const { siteId, unitId, class: deviceClass } = device;
   if (siteId === undefined || unitId === undefined || command.breakGlass !== undefined) return undefined;
   const own = (await readAway(tables.directory, { siteId, unitId, class: deviceClass }, new Date(now)))[device.id];
-  if (own === undefined || own.until !== undefined || !(await isUpdating(tables, device.id, own))) return undefined;
-  return { decision: hold(handOut, `It is being updated by ${own.by}.`, [], now + relook) };
+  const updater = await updaterOf(tables, device.id, own);
+  if (updater === undefined) return undefined;
+  return { decision: hold(handOut, `It is being updated by ${updater}.`, [], now + relook) };
 }
 
 /** Tries of one taking: each that fails means that somebody else took a spare in between. */
@@ -111,13 +112,9 @@ async function tryToLease(
   ];
   const emergency = command.breakGlass !== undefined;
   // A rollout's device stays the rollout's: it is away until that sees it work. Half an update is worse than either version.
-  if (
-    own !== undefined &&
-    own.until === undefined &&
-    !emergency &&
-    (await isUpdating({ devices, directory }, device.id, own))
-  ) {
-    return { decision: hold(handOut, `It is being updated by ${own.by}.`, inputs, now + relook) };
+  const updater = emergency ? undefined : await updaterOf({ devices, directory }, device.id, own);
+  if (updater !== undefined) {
+    return { decision: hold(handOut, `It is being updated by ${updater}.`, inputs, now + relook) };
   }
   if (own !== undefined && (own.by === by || own.until === undefined)) {
     return { decision: pass(handOut, 'It is out of service already.', inputs) };
@@ -160,13 +157,19 @@ async function tryToLease(
   }
 }
 
-/** Whether the rollout that has taken the device is at it now. One that gave it up leaves it to whoever helps. */
-async function isUpdating({ devices, directory }: AdmissionTables, deviceId: DeviceId, { by }: Away): Promise<boolean> {
-  const rollout = await getRollout(directory, by.replace('rollout ', ''));
-  if (rollout === undefined) return false;
+/** The rollout that has taken the device and is updating it now, if one is. One that gave it up leaves it to whoever helps. */
+async function updaterOf(
+  { devices, directory }: AdmissionTables,
+  deviceId: DeviceId,
+  own: Away | undefined,
+): Promise<string | undefined> {
+  // What a single command took comes back by a time.
+  if (own === undefined || own.until !== undefined) return undefined;
+  const rollout = await getRollout(directory, own.by.replace('rollout ', ''));
+  if (rollout === undefined) return undefined;
   const execution = await getExecution(devices, deviceId, rollout.definition.artifact.kind);
   const state = execution?.rolloutId === rollout.id ? execution.status.state : undefined;
-  return state === 'activating' || state === 'verifying';
+  return state === 'activating' || state === 'verifying' ? own.by : undefined;
 }
 
 /** When the first of those that are away must be back, or earlier. */
